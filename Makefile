@@ -1,0 +1,48 @@
+# `make demo` and `make test` set up everything they need in .venv; nothing else is required but Python ≥ 3.11, gcc and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+# A machine with an NVIDIA driver takes the torch of its own choice; any other gets the CPU release we test.
+EXTRAS := $(if $(shell command -v nvidia-smi),dev,dev$(comma)cpu)
+comma  := ,
+OUT    := out
+# A single test process a core: the suite starts servers of its own.
+TEST_WORKERS ?= 2
+
+.PHONY: setup demo test check lint types bench soak proto clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml $(wildcard proto/plures/v1/*.proto) proto/generate.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	touch $@
+
+proto: setup
+
+demo: setup
+	$(BIN)/plures demo --out $(OUT)/demo
+
+test: setup
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m 'not soak'
+
+soak: setup
+	$(BIN)/python -m pytest -m soak
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/buf lint proto
+
+types: setup
+	$(BIN)/mypy kernels students server clients bench
+
+check: lint types test
+
+bench: setup
+	mkdir -p $(OUT)/bench
+	for part in bench/bench_*.py; do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(OUT)
