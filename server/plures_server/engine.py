@@ -1,0 +1,131 @@
+"""The engine: one thread that owns the device and the pool, and does one piece of work at a time.
+
+Work is of three kinds: calls (at once), acts (joined into waves), and drives (generators, resumed in turn, so that a
+run over a million agents lets others in after each tile).
+"""
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from .act import Actor, ActRequest, ActResult
+from .crew import Crew
+from .errors import EngineOverloaded, EngineStopped
+from .futures import answer
+from .pool import Pool, PoolConfig
+from .students import Students
+from .wave import Stepper
+
+T = TypeVar("T")
+Job = Generator[None, None, T]
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """`tile`: rows of every tile. `max_waiting`: requests that may wait before more are refused."""
+
+    tile: int = 1024
+    max_waiting: int = 4096
+
+
+class Engine:
+    """Start it, await its work from asyncio, stop it. What raises in the work raises where it is awaited."""
+
+    def __init__(self, config: EngineConfig, pool: PoolConfig, students: Students, device: torch.device) -> None:
+        self.students = students
+        self.pool = Pool(pool, students, device)
+        self._crew = Crew(device)
+        self.steppers = {s.name: Stepper(s, self.pool.pages(s), config.tile, self._crew) for s in students.all()}
+        self._actor = Actor(self.pool, self.steppers)
+        self._inbox: queue.Queue[Callable[[], None] | None] = queue.Queue(config.max_waiting)
+        self._driven: deque[tuple[Job[Any], Future[Any]]] = deque()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._stopping = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is being done, refuse the rest, and return when the thread has ended."""
+        self._stopping = True
+        self._inbox.put(None)
+        self._thread.join()
+        self._crew.close()
+
+    async def call(self, work: Callable[[Pool], T]) -> T:
+        """Do a short piece of work on the pool."""
+        future: Future[T] = Future()
+        self._send(lambda: answer(future, _attempt(lambda: work(self.pool))))
+        return await asyncio.wrap_future(future)
+
+    def act(self, request: ActRequest) -> "asyncio.Future[ActResult]":
+        """Step agents once. Requests are carried out in the order of these calls; cancelling does not undo one."""
+        self._send(lambda: self._actor.waiting.append(request))
+        return asyncio.wrap_future(request.future)
+
+    async def drive(self, job: Job[T]) -> T:
+        """Resume a generator, in turn with the others, until it returns."""
+        future: Future[T] = Future()
+        self._send(lambda: self._driven.append((job, future)))
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    def _send(self, work: Callable[[], None]) -> None:
+        if self._stopping:
+            raise EngineStopped("the server is shutting down")
+        try:
+            if len(self._actor.waiting) >= self._inbox.maxsize:
+                raise queue.Full
+            self._inbox.put_nowait(work)
+        except queue.Full:
+            raise EngineOverloaded(f"{self._inbox.maxsize} requests wait already; try again in a moment") from None
+
+    def _work(self) -> None:
+        with torch.inference_mode():
+            while not self._stopping:
+                self._take_in(wait=not (self._actor.waiting or self._driven))
+                self._actor.step()
+                self._drive_one()
+        self._refuse_rest()
+
+    def _take_in(self, wait: bool) -> None:
+        try:
+            while (work := self._inbox.get(block=wait)) is not None:
+                work()
+                wait = False
+        except queue.Empty:
+            return
+
+    def _drive_one(self) -> None:
+        if not self._driven:
+            return
+        job, future = self._driven.popleft()
+        try:
+            next(job)
+        except StopIteration as stop:
+            answer(future, stop.value)
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            answer(future, error)
+        else:
+            self._driven.append((job, future))
+
+    def _refuse_rest(self) -> None:
+        self._take_in(wait=False)
+        stopped = EngineStopped("the server is shutting down")
+        for request in self._actor.waiting:
+            answer(request.future, stopped)
+        for _, future in self._driven:
+            answer(future, stopped)
+
+
+def _attempt(work: Callable[[], T]) -> T | BaseException:
+    try:
+        return work()
+    except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+        return error

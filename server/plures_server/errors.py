@@ -1,0 +1,83 @@
+"""What the server can be asked for and not do. `rpc/errors.py` says which gRPC code each one is."""
+
+from plures_kernels.errors import InvalidArgument, PluresError
+
+__all__ = [
+    "AgentsBusy",
+    "AlreadyExists",
+    "DamagedSnapshot",
+    "EngineOverloaded",
+    "EngineStopped",
+    "InvalidArgument",
+    "PluresError",
+    "PoolFull",
+    "QueueFull",
+    "QueueUnavailable",
+    "StudentMismatch",
+    "UnknownAgent",
+    "UnknownCohort",
+    "UnknownQueue",
+    "UnknownSnapshot",
+    "UnknownStudent",
+    "UnknownTask",
+]
+
+
+class UnknownStudent(PluresError):
+    """No student of that name is loaded."""
+
+
+class UnknownCohort(PluresError):
+    """No cohort of that name is alive."""
+
+
+class UnknownAgent(PluresError):
+    """An ordinal that the cohort does not have, or whose agent was retired."""
+
+
+class UnknownTask(PluresError):
+    """No task of that name is known."""
+
+
+class UnknownSnapshot(PluresError):
+    """No snapshot of that name is in the snapshot folder."""
+
+
+class UnknownQueue(PluresError):
+    """No queue of that name exists: nothing was ever enqueued on it, or it was deleted."""
+
+
+class AlreadyExists(PluresError):
+    """The name is taken."""
+
+
+class PoolFull(PluresError):
+    """No room for more agents, or for the states of those that step."""
+
+
+class AgentsBusy(PluresError):
+    """An agent is in the middle of a run, or works a queue, and cannot be stepped, forked or retired meanwhile."""
+
+
+class EngineOverloaded(PluresError):
+    """More requests wait than the engine takes on; try again a little later."""
+
+
+class EngineStopped(PluresError):
+    """The server is shutting down."""
+
+
+class DamagedSnapshot(PluresError):
+    """A snapshot's files are missing, truncated or altered; nothing of it was loaded."""
+
+
+class StudentMismatch(PluresError):
+    """States of one student cannot serve another."""
+
+
+class QueueUnavailable(PluresError):
+    """The Redis or Valkey server behind the queues does not answer."""
+
+
+class QueueFull(PluresError):
+    """A queue holds as many items as it may; try again when some are done."""

@@ -1,0 +1,93 @@
+"""Lanes: the agents of an attached cohort, each with a fork that does the items, so that work can be thrown away.
+
+L lanes, N items of a batch (at most L), P parameters, M summary columns.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from plures_kernels import counter
+
+from .cohort import Cohort, Ordinals
+from .engine import Engine
+from .pool import Pool
+from .queue.items import ItemBatch
+from .run import Progress
+from .runs import CohortRun, checked_parameters, run_to_end, take
+from .tasks import task_for
+from .wave import Stepper, agent_seeds
+
+AGENT_STREAM = 2
+"""Randomness of a fork that keeps nothing: the item's, so that an item's result is a function of copy and item."""
+
+
+class Lanes:
+    """The attached agents and their forks. With keep_learning a fork goes on from item to item until it is kept."""
+
+    def __init__(self, pool: Pool, stepper: Stepper, cohort: Cohort, ordinals: Ordinals, keep_learning: bool) -> None:
+        self.cohort = cohort
+        self.ordinals = ordinals
+        self.keep_learning = keep_learning
+        self._pool = pool
+        self._stepper = stepper
+        self._pages = pool.pages(cohort.student)
+        self._forks: Cohort | None = None
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    async def do(self, engine: Engine, items: ItemBatch) -> NDArray[np.float32]:
+        """Do a batch, item i on lane i, most steps first; summaries float32 [N, M]."""
+        begun = await engine.call(lambda pool: self._begin(items))
+        async with aclosing(run_to_end(engine, begun)) as slices:
+            await _exhaust(slices)
+        if not self.keep_learning:
+            await engine.call(lambda pool: self.drop())
+        summary: NDArray[np.float32] = begun.run.episode.summary().cpu().numpy()
+        return summary
+
+    def keep(self, lanes: NDArray[np.bool_]) -> None:
+        """Let the agents of these lanes become their forks, and drop the others' [L]."""
+        if self._forks is None:
+            return
+        kept, cohort, forks = self.ordinals[lanes], self.cohort, self._forks
+        self._pages.release(cohort.page[kept])
+        for field in ("page", "step", "last_action", "reward"):
+            getattr(cohort, field)[kept] = getattr(forks, field)[lanes]
+        self._pages.release(forks.page[~lanes])
+        self._forks = None
+
+    def drop(self) -> None:
+        """Throw away what the forks have become."""
+        self.keep(np.zeros(len(self), np.bool_))
+
+    def leave(self) -> None:
+        """The agents are free again."""
+        self.drop()
+        self.cohort.busy[self.ordinals] = False
+
+    def _begin(self, items: ItemBatch) -> CohortRun:
+        task, device, count = task_for(self.cohort.student, items.task), self._pool.device, len(items)
+        parameters = checked_parameters(task, torch.from_numpy(items.parameters_NP.copy()), count)
+        item_seed_N = torch.from_numpy(items.seed_N.view(np.int64).copy()).to(device)
+        steps_N = items.steps_N.astype(np.int64)
+        forks, lanes = self._forked(), np.arange(count)
+        begun = take(self._pool, self._stepper, forks, lanes, task, parameters, item_seed_N, steps_N)
+        # The lane's own seed would be the fork's; the agent's choices come from the agent's, or from the item's alone.
+        own_seed_N = agent_seeds(self.cohort.seed, self.ordinals[:count], device)
+        begun.run.wave.seed = own_seed_N if self.keep_learning else counter.bits(item_seed_N, 0, AGENT_STREAM)
+        return begun
+
+    def _forked(self) -> Cohort:
+        if self._forks is None:
+            self._forks = self.cohort.fork(self.ordinals, 1, self.cohort.name, self.cohort.seed)
+            self._pages.retain(self._forks.page)
+        return self._forks
+
+
+async def _exhaust(slices: AsyncGenerator[Progress, None]) -> None:
+    async for _ in slices:
+        pass

@@ -1,0 +1,130 @@
+"""The pool: every cohort by name, and the pages their agents' states live in. Owned by the engine's thread."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .cohort import Cohort, Ordinals
+from .errors import AlreadyExists, InvalidArgument, PoolFull, UnknownCohort
+from .names import check_id
+from .pages import Pages
+from .students import ServedStudent, Students
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """Limits: agents alive over all cohorts, and bytes of state over all students."""
+
+    max_agents: int = 1 << 20
+    memory_bytes: int = 8 << 30
+
+
+@dataclass(frozen=True)
+class PoolUsage:
+    """Agents alive and startable; bytes of state in use and at most."""
+
+    agents: int
+    agents_free: int
+    bytes_used: int
+    bytes_capacity: int
+
+
+class Pool:
+    """Starts, forks and retires agents. Everything it refuses leaves it as it was."""
+
+    def __init__(self, config: PoolConfig, students: Students, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.students = students
+        self._cohorts: dict[str, Cohort] = {}
+        self._agents = 0
+        share = config.memory_bytes // len(students.all())
+        self._pages = {s.name: _pages_of(s, share, config.max_agents, device) for s in students.all()}
+
+    def pages(self, student: ServedStudent) -> Pages:
+        return self._pages[student.name]
+
+    def get(self, name: str) -> Cohort:
+        try:
+            return self._cohorts[name]
+        except KeyError:
+            raise UnknownCohort(f"no cohort {name!r} is alive; start it, or list the cohorts") from None
+
+    def all(self) -> list[Cohort]:
+        return [self._cohorts[name] for name in sorted(self._cohorts)]
+
+    def start(self, name: str, student: str, count: int, seed: int) -> Cohort:
+        """Newborn agents; they own no page before they step."""
+        self._check_room(name, count)
+        cohort = Cohort.newborn(name, self.students.get(student), count, seed)
+        self.pages(cohort.student).retain(cohort.page)
+        return self.admit(cohort)
+
+    def fork(self, source: str, ordinals: Ordinals | None, copies: int, name: str, seed: int) -> Cohort:
+        """Copies of agents as they are; until one of them steps, copy and original share a page."""
+        cohort = self.get(source)
+        if copies < 1:
+            raise InvalidArgument(f"copies must be at least 1, not {copies}")
+        chosen = self.select(cohort, ordinals)
+        self._check_room(name, len(chosen) * copies)
+        forked = cohort.fork(chosen, copies, name, seed)
+        self.pages(cohort.student).retain(forked.page)
+        return self.admit(forked)
+
+    def admit(self, cohort: Cohort) -> Cohort:
+        """Take in a cohort whose pages are retained already."""
+        self._check_room(cohort.name, int(cohort.alive.sum()))
+        self._cohorts[cohort.name] = cohort
+        self._agents += int(cohort.alive.sum())
+        return cohort
+
+    def retire(self, name: str, ordinals: Ordinals | None) -> int:
+        """End agents, free their states, and say how many were ended; a cohort without agents is gone."""
+        cohort = self.get(name)
+        chosen = self.select(cohort, ordinals)
+        cohort.alive[chosen] = False
+        self.pages(cohort.student).release(cohort.page[chosen])
+        self._agents -= len(chosen)
+        if not cohort.alive.any():
+            del self._cohorts[name]
+        return len(chosen)
+
+    def select(self, cohort: Cohort, ordinals: Ordinals | None) -> Ordinals:
+        """The ordinals after `Cohort.check`; None selects all that are alive."""
+        return cohort.check(np.flatnonzero(cohort.alive) if ordinals is None else ordinals)
+
+    def own_bytes(self, cohort: Cohort) -> int:
+        """Bytes of states that no other agent shares."""
+        pages = self.pages(cohort.student)
+        owned = pages.references(cohort.page[cohort.alive]) == 1
+        return int(owned.sum()) * pages.page_bytes
+
+    def usage(self) -> PoolUsage:
+        pages = self._pages.values()
+        return PoolUsage(
+            agents=self._agents,
+            agents_free=self.config.max_agents - self._agents,
+            bytes_used=sum(p.used * p.page_bytes for p in pages),
+            bytes_capacity=sum((p.capacity - 1) * p.page_bytes for p in pages),
+        )
+
+    def _check_room(self, name: str, count: int) -> None:
+        check_id(name, "cohort")
+        if name in self._cohorts:
+            raise AlreadyExists(f"cohort {name!r} is alive already; take another name or retire it")
+        if count < 1:
+            raise InvalidArgument(f"a cohort has at least 1 agent, not {count}")
+        if count > self.config.max_agents - self._agents:
+            raise PoolFull(
+                f"{count:,} agents are too many: {self._agents:,} of at most {self.config.max_agents:,} are alive; "
+                "retire some or start the server with more --max-agents"
+            )
+
+
+def _pages_of(student: ServedStudent, share: int, max_agents: int, device: torch.device) -> Pages:
+    # Beyond a page for every agent (and one more while a wave turns over) there is nothing to hold.
+    capacity = min(share // student.page_bytes, 2 * max_agents) + 1
+    if capacity < 2:
+        raise PoolFull(f"student {student.name!r} needs {student.page_bytes:,} bytes a state; its share is {share:,}")
+    return Pages(capacity, student.config.page_floats, device)

@@ -1,0 +1,115 @@
+"""The one place where our errors become gRPC statuses, with google.rpc details."""
+
+from __future__ import annotations  # grpc's classes are generic in their stubs alone
+
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from plures.v1 import tensor_pb2
+
+from .. import errors
+
+log = logging.getLogger(__name__)
+
+CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
+    errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnknownStudent: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownCohort: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownAgent: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownTask: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownSnapshot: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownQueue: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.AgentsBusy: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.StudentMismatch: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.PoolFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.EngineOverloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.DamagedSnapshot: grpc.StatusCode.DATA_LOSS,
+    errors.QueueUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.EngineStopped: grpc.StatusCode.UNAVAILABLE,
+}
+RETRY_SECONDS = {errors.EngineOverloaded: 0.1, errors.QueueFull: 1.0, errors.QueueUnavailable: 1.0}
+
+
+def reason(error: errors.PluresError) -> str:
+    """UnknownAgent → UNKNOWN_AGENT."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).upper()
+
+
+def code_number(error: errors.PluresError) -> int:
+    number: int = CODES[type(error)].value[0]
+    return number
+
+
+def item_error(error: errors.PluresError) -> tensor_pb2.ItemError:
+    """The error of one message of a stream."""
+    return tensor_pb2.ItemError(code=code_number(error), reason=reason(error), message=str(error))
+
+
+def status_of(error: errors.PluresError) -> status_pb2.Status:
+    """The rich status of a failed call: ErrorInfo, and RetryInfo where trying again makes sense."""
+    details: list[Any] = [error_details_pb2.ErrorInfo(reason=reason(error), domain="plures")]
+    if seconds := RETRY_SECONDS.get(type(error)):
+        delay = duration_pb2.Duration(nanos=int(seconds % 1 * 1e9), seconds=int(seconds))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = [any_pb2.Any() for _ in details]
+    for box, detail in zip(packed, details, strict=True):
+        box.Pack(detail)
+    return status_pb2.Status(code=code_number(error), message=str(error), details=packed)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns what a servicer raises into a status: ours by the table, anything else logged and INTERNAL."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith("/plures."):
+            return handler
+        streams = handler.response_streaming
+        kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if streams else 'unary'}"
+        wrapped = (_guard_stream if streams else _guard_unary)(getattr(handler, kind))
+        make: Callable[..., grpc.RpcMethodHandler[Any, Any]] = getattr(grpc, f"{kind}_rpc_method_handler")
+        return make(
+            wrapped, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+        )
+
+
+def _guard_unary(behave: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await behave(request, context)
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            await _abort(context, error)
+
+    return guarded
+
+
+def _guard_stream(behave: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        try:
+            async for response in behave(request, context):
+                yield response
+        except Exception as error:  # noqa: BLE001 - the edge of the process
+            await _abort(context, error)
+
+    return guarded
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if isinstance(error, errors.PluresError) and type(error) in CODES:
+        await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    log.error("a request failed unexpectedly", exc_info=error)
+    await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error, which the server has logged")

@@ -1,0 +1,69 @@
+"""The gRPC server: services, health, reflection, limits."""
+
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from plures.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    queue_pb2,
+    queue_pb2_grpc,
+    student_pb2,
+    student_pb2_grpc,
+    task_pb2,
+    task_pb2_grpc,
+)
+
+from ..engine import Engine
+from ..snapshots import Snapshots
+from .agents import AgentService
+from .errors import ErrorInterceptor
+from .queues import QueueService
+from .students import StudentService
+from .tasks import TaskService
+
+MAX_MESSAGE_BYTES = 16 << 20
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Long-lived streams ping; without these a quiet stream is ended as abuse.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # A second server on the port is a mistake to report, not a peer to share with.
+    ("grpc.so_reuseport", 0),
+]
+
+
+@dataclass(frozen=True)
+class BindConfig:
+    """Where to listen; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 50051
+
+
+def make_server(
+    engine: Engine, snapshots: Snapshots, queues: QueueService
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """The server with all services added, and its health; bind and start it."""
+    server = grpc.aio.server(options=_OPTIONS, interceptors=[ErrorInterceptor()])
+    student_pb2_grpc.add_StudentServiceServicer_to_server(StudentService(engine.students), server)
+    agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(engine, snapshots), server)
+    task_pb2_grpc.add_TaskServiceServicer_to_server(TaskService(engine), server)
+    queue_pb2_grpc.add_QueueServiceServicer_to_server(queues, server)
+    names = [
+        file.DESCRIPTOR.services_by_name[service].full_name
+        for file, service in (
+            (student_pb2, "StudentService"),
+            (agent_pb2, "AgentService"),
+            (task_pb2, "TaskService"),
+            (queue_pb2, "QueueService"),
+        )
+    ]
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    return server, servicer

@@ -1,0 +1,147 @@
+"""A run: a task on many agents at once, tick after tick, on the device, without leaving it.
+
+Shapes: B agents of the run, most steps first; K recorded agents; M summary columns.
+"""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .pages import Pages, Turnover
+from .tasks import Episode
+from .wave import Stepper, Wave
+
+RECORD_BYTES = 1 << 20
+"""Recorded steps are handed out before they grow beyond this."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Consecutive ticks of the recorded agents: action int32 and reward float32, [ticks, K]."""
+
+    first_tick: int
+    action: NDArray[np.int32]
+    reward: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; `record` is None when nothing is recorded."""
+
+    tick: int
+    ticks: int
+    agent_steps: int
+    seconds: float
+    mean_reward: float
+    record: Record | None
+
+
+class Run:
+    """Agents on a task. Whoever drives it calls `advance` until `finished`."""
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        wave: Wave,
+        turnover: Turnover,
+        reward_B: Tensor,
+        episode: Episode,
+        steps: NDArray[np.int64],
+    ) -> None:
+        """`steps` [B], not increasing: how many steps each agent makes. `reward_B`: for their last actions."""
+        self.wave = wave
+        self.reward_B = reward_B
+        self.episode = episode
+        self.tick = 0
+        self.recorded = 0
+        self.advancing = False
+        self._stepper = stepper
+        # Until the first tick is made, where states come from and go to.
+        self.unsettled: Turnover | None = turnover
+        self._steps = steps
+        # To an agent that has lived before, a new task is a new episode.
+        self._done_B = (wave.step > 0).to(torch.uint8)
+        self._agent_steps = 0
+        self._seconds = 0.0
+        self._record: list[Tensor] = []
+
+    @property
+    def ticks(self) -> int:
+        return int(self._steps[0])
+
+    @property
+    def finished(self) -> bool:
+        return self.tick == self.ticks
+
+    @property
+    def pages(self) -> Pages:
+        return self._stepper.pages
+
+    def advance(self, seconds: float) -> Generator[None, None, Progress]:
+        """Make whole ticks for about so long, at least one, and say how far that led; yields after each few tiles."""
+        self.advancing = True
+        try:
+            return (yield from self._ticks(seconds))
+        finally:
+            self.advancing = False
+
+    def _ticks(self, seconds: float) -> Generator[None, None, Progress]:
+        began, first = time.perf_counter(), self.tick
+        total = 0.0
+        while True:
+            total = yield from self._one_tick()
+            spent = time.perf_counter() - began
+            if self.finished or spent >= seconds or self._record_bytes() >= RECORD_BYTES:
+                break
+        self._seconds += spent
+        mean = total / self._active(self.tick - 1)
+        return Progress(self.tick, self.ticks, self._agent_steps, self._seconds, mean, self._take_record(first))
+
+    def _one_tick(self) -> Generator[None, None, float]:
+        active = self._active(self.tick)
+        for batch in self._stepper.batches(active):
+            self._stepper.crew.each(self._step_tile, batch)
+            yield
+        self._settle()
+        if self.recorded:
+            kept = slice(0, self.recorded)
+            self._record.append(torch.stack([self.wave.last_action[kept].float(), self.reward_B[kept]]).cpu())
+        self._agent_steps += active
+        self.tick += 1
+        return float(self.reward_B[:active].sum())
+
+    def _step_tile(self, rows: slice) -> None:
+        wave = self.wave.rows(rows)
+        observation = self.episode.observation(rows)
+        logits = self._stepper.logits(wave, observation, self.reward_B[rows], self._done_B[rows])
+        action = self._stepper.choose(wave, logits)
+        self.reward_B[rows] = self.episode.step(rows, action, self.tick)
+        wave.last_action.copy_(action)
+        wave.step += 1
+
+    def _settle(self) -> None:
+        """After the first tick every agent has a page of its own."""
+        if self.unsettled is not None:
+            self.wave.read = self.wave.write
+            self._done_B.zero_()
+            self.pages.settle(self.unsettled)
+            self.unsettled = None
+
+    def _active(self, tick: int) -> int:
+        """Agents that still step at this tick: a prefix, since those with most steps stand first."""
+        return int(np.searchsorted(-self._steps, -tick))
+
+    def _record_bytes(self) -> int:
+        return 8 * self.recorded * len(self._record)
+
+    def _take_record(self, first: int) -> Record | None:
+        if not self._record:
+            return None
+        action, reward = torch.stack(self._record, dim=1).numpy()
+        self._record.clear()
+        return Record(first, action.astype(np.int32), reward)

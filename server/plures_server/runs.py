@@ -1,0 +1,122 @@
+"""Runs on a cohort's agents: taking the agents out of the pool, and putting them back as they have become."""
+
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .cohort import Cohort, Ordinals
+from .engine import Engine
+from .errors import InvalidArgument
+from .pool import Pool
+from .run import Progress, Run
+from .tasks import Task, task_for
+from .wave import Stepper, agent_seeds, wave_of
+
+SLICE_SECONDS = 0.1
+"""How long a run goes on before it reports."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A task for some agents of a cohort. parameters: float32 [1 or agents, P]; record: agents to record."""
+
+    cohort: str
+    ordinals: Ordinals | None
+    task: str
+    parameters: Tensor
+    steps: int
+    seed: int
+    record: int = 0
+
+
+@dataclass(frozen=True)
+class CohortRun:
+    """A run and the agents it moves, which are busy until it is finished."""
+
+    run: Run
+    cohort: Cohort
+    ordinals: Ordinals
+
+    def finish(self, pool: Pool) -> Generator[None, None, None]:
+        """Put the agents back, once the run is between ticks."""
+        while self.run.advancing:
+            yield
+        put_back(pool, self)
+
+
+def begin(pool: Pool, stepper: Stepper, request: RunRequest) -> CohortRun:
+    """Check everything, take the agents, and make the run ready; what is refused changes nothing."""
+    cohort = pool.get(request.cohort)
+    task = task_for(cohort.student, request.task)
+    ordinals = pool.select(cohort, request.ordinals)
+    if request.steps < 1:
+        raise InvalidArgument(f"a run has at least 1 step, not {request.steps}")
+    if request.record > len(ordinals):
+        raise InvalidArgument(f"{request.record} agents to record, but {len(ordinals)} selected")
+    parameters = checked_parameters(task, request.parameters, len(ordinals))
+    steps = np.full(len(ordinals), request.steps, np.int64)
+    seeds = agent_seeds(request.seed, ordinals, pool.device)
+    begun = take(pool, stepper, cohort, ordinals, task, parameters, seeds, steps)
+    begun.run.recorded = request.record
+    return begun
+
+
+def checked_parameters(task: Task, parameters: Tensor, count: int) -> Tensor:
+    """Parameters as float32 [count, P]; raise InvalidArgument unless they fit the task."""
+    wanted = len(task.parameter_names)
+    if parameters.dtype != torch.float32 or parameters.ndim != 2 or parameters.shape[1] != wanted:
+        names = ", ".join(task.parameter_names)
+        raise InvalidArgument(
+            f"parameters must be FLOAT32 [agents or 1, {wanted}] ({names}), not {parameters.dtype} "
+            f"{list(parameters.shape)}"
+        )
+    if len(parameters) not in (1, count):
+        raise InvalidArgument(f"{len(parameters)} rows of parameters for {count} agents; send 1 row or {count}")
+    task.check(parameters)
+    return parameters.expand(count, wanted)
+
+
+def take(
+    pool: Pool,
+    stepper: Stepper,
+    cohort: Cohort,
+    ordinals: Ordinals,
+    task: Task,
+    parameters: Tensor,
+    env_seeds: Tensor,
+    steps: NDArray[np.int64],
+) -> CohortRun:
+    """A run of checked parts; `steps` must not increase along the agents."""
+    pages, device = pool.pages(cohort.student), pool.device
+    turnover = pages.turn_over(cohort.page[ordinals])
+    cohort.busy[ordinals] = True
+    wave = wave_of(cohort, ordinals, *(torch.from_numpy(s).to(device) for s in (turnover.read, turnover.write)))
+    reward = torch.from_numpy(cohort.reward[ordinals]).to(device)
+    episode = task.begin(parameters.to(device).contiguous(), env_seeds, torch.from_numpy(steps).to(device))
+    return CohortRun(Run(stepper, wave, turnover, reward, episode, steps), cohort, ordinals)
+
+
+def put_back(pool: Pool, begun: CohortRun) -> None:
+    """Write the agents' new selves into their cohort; a run that never ticked leaves them as they were."""
+    run, cohort, ordinals = begun.run, begun.cohort, begun.ordinals
+    cohort.busy[ordinals] = False
+    if run.unsettled is not None:
+        pool.pages(cohort.student).release(run.unsettled.write[run.unsettled.moved])
+        return
+    cohort.page[ordinals] = run.wave.write.cpu().numpy()
+    cohort.step[ordinals] = run.wave.step.cpu().numpy()
+    cohort.last_action[ordinals] = run.wave.last_action.cpu().numpy()
+    cohort.reward[ordinals] = run.reward_B.cpu().numpy()
+
+
+async def run_to_end(engine: Engine, begun: CohortRun) -> AsyncGenerator[Progress, None]:
+    """Drive a run, a slice at a time, while the caller asks on; then, or when it stops, put the agents back."""
+    try:
+        while not begun.run.finished:
+            yield await engine.drive(begun.run.advance(SLICE_SECONDS))
+    finally:
+        await engine.drive(begun.finish(engine.pool))

@@ -1,0 +1,157 @@
+"""A shift: chunks leased together, done by the lanes, completed together.
+
+N items of the shift, L lanes, M summary columns.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from plures.v1 import queue_pb2
+
+from .engine import Engine
+from .errors import PluresError, QueueUnavailable
+from .lanes import Lanes
+from .queue.chunks import LeasedChunk
+from .queue.items import CHUNK_ITEMS, ItemBatch
+from .queue.store import MOST_CHUNKS, QueueStore
+from .rpc.convert import tensor_to
+
+log = logging.getLogger(__name__)
+
+VISIBILITY_MS = 30_000
+"""How long a lease lasts unrenewed; it is renewed three times as often."""
+RETRY_SECONDS = 0.5
+
+
+@dataclass
+class _Held:
+    """A leased chunk and its items; once they are done, which lane did each [N] and what came of it [N, M]."""
+
+    token: str
+    chunk: LeasedChunk
+    items: ItemBatch
+    lane_N: NDArray[np.int64] | None = None
+    summary_NM: NDArray[np.float32] | None = None
+
+
+class Shift:
+    """One round of lease, do, complete. However it ends, nothing stays leased that could be given back."""
+
+    def __init__(self, engine: Engine, store: QueueStore, queue: str, lanes: Lanes) -> None:
+        self._engine = engine
+        self._store = store
+        self._queue = queue
+        self._lanes = lanes
+        self._held: list[_Held] = []
+
+    async def begin(self) -> bool:
+        """Lease about an item a lane; whether there was any."""
+        while (missing := len(self._lanes) - self._items()) > 0:
+            wanted = min(-(-missing // CHUNK_ITEMS), MOST_CHUNKS)
+            lease = await self._store.lease(self._queue, wanted, VISIBILITY_MS)
+            for chunk in lease.chunks:
+                await self._take(lease.token, chunk)
+            if len(lease.chunks) < wanted:
+                break
+        return bool(self._held)
+
+    async def work(self) -> None:
+        """Do the items, give their results, and keep what was learned where they count."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            await self._do_all()
+            await self._complete()
+        except PluresError as error:
+            await self._give_back(str(error))
+        except asyncio.CancelledError:
+            await self._give_back(None)
+            raise
+        finally:
+            renewing.cancel()
+
+    def _items(self) -> int:
+        return sum(len(held.items) for held in self._held)
+
+    async def _take(self, token: str, chunk: LeasedChunk) -> None:
+        try:
+            self._held.append(_Held(token, chunk, ItemBatch.load(chunk.payload)))
+        except PluresError as error:
+            await self._store.fail(self._queue, token, [chunk.id], str(error))
+
+    async def _do_all(self) -> None:
+        by_task: defaultdict[str, list[_Held]] = defaultdict(list)
+        for held in self._held:
+            by_task[held.items.task].append(held)
+        for group in by_task.values():
+            await self._do(group)
+
+    async def _do(self, group: list[_Held]) -> None:
+        items = ItemBatch.join([held.items for held in group])
+        # Most steps first: who is done falls off the end of the wave, and batches are of like length.
+        order_N = np.argsort(-items.steps_N.astype(np.int64), kind="stable")
+        lane_N = np.empty(len(items), np.int64)
+        summaries = []
+        for first in range(0, len(items), len(self._lanes)):
+            rows = order_N[first : first + len(self._lanes)]
+            lane_N[rows] = np.arange(len(rows))
+            summaries.append(await self._lanes.do(self._engine, items.rows(rows)))
+        summary_NM = np.empty((len(items), summaries[0].shape[1]), np.float32)
+        summary_NM[order_N] = np.concatenate(summaries)
+        ends = np.cumsum([len(held.items) for held in group])[:-1]
+        for held, lanes, summary in zip(group, np.split(lane_N, ends), np.split(summary_NM, ends), strict=True):
+            held.lane_N, held.summary_NM = lanes, summary
+
+    async def _complete(self) -> None:
+        by_token: defaultdict[str, list[_Held]] = defaultdict(list)
+        for held in self._held:
+            by_token[held.token].append(held)
+        useful_L = np.ones(len(self._lanes), np.bool_)
+        for token, group in by_token.items():
+            accepted = await self._accepted(token, [(held.chunk.id, self._result(held)) for held in group])
+            for held in group:
+                if held.chunk.id not in accepted:
+                    useful_L[held.lane_N] = False
+        self._held.clear()
+        await self._engine.call(lambda pool: self._lanes.keep(useful_L))
+
+    async def _accepted(self, token: str, results: list[tuple[str, bytes]]) -> frozenset[str]:
+        """Which results count. While the store is away it is asked again: the work is done and may still count."""
+        while True:
+            try:
+                return await self._store.complete(self._queue, token, results)
+            except QueueUnavailable as error:
+                log.warning("results for queue %s wait for the store: %s", self._queue, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _result(self, held: _Held) -> bytes:
+        assert held.summary_NM is not None
+        assert held.lane_N is not None
+        return queue_pb2.ResultsResponse(
+            item=tensor_to(held.items.item_N),
+            summary=tensor_to(held.summary_NM),
+            cohort=f"cohorts/{self._lanes.cohort.name}",
+            ordinal=tensor_to(self._lanes.ordinals[held.lane_N].astype(np.uint32)),
+        ).SerializeToString()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(VISIBILITY_MS / 3000)
+            for held in list(self._held):
+                # What cannot be renewed may be done by others as well; then ours will not count.
+                with contextlib.suppress(QueueUnavailable):
+                    await self._store.renew(self._queue, held.token, [held.chunk.id], VISIBILITY_MS)
+
+    async def _give_back(self, error: str | None) -> None:
+        """Return the chunks: as failed when there was an error, else unharmed."""
+        for held in self._held:
+            if error is None:
+                await self._store.release(self._queue, held.token, [held.chunk.id])
+            else:
+                await self._store.fail(self._queue, held.token, [held.chunk.id], error)
+        self._held.clear()
+        await self._engine.call(lambda pool: self._lanes.drop())

@@ -1,0 +1,125 @@
+"""Cohorts to disk and back, beside the engine: while files are written, agents go on stepping.
+
+A snapshot holds a reference to every page as it is; an agent that steps meanwhile gets a page of its own.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import snapshot_files
+from .cohort import Cohort
+from .engine import Engine
+from .errors import StudentMismatch
+from .names import check_id
+from .pages import Pages, Slots
+from .pool import Pool
+from .snapshot_files import AGENT_FIELDS, Manifest, Written
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """A cohort as it was, and the references that keep its states so."""
+
+    facts: dict[str, Any]
+    agents: dict[str, Tensor]
+    pages: Pages
+    held: Slots
+
+
+class Snapshots:
+    """Writes cohorts to one folder, and starts cohorts from it."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def write(self, cohort: str, name: str) -> Written:
+        """Save a cohort; raise AlreadyExists when the name is taken."""
+        target = self._folder / check_id(name, "snapshot")
+        frozen = await self._engine.call(lambda pool: _freeze(pool, cohort))
+        try:
+            return await _in_thread(snapshot_files.write, target, frozen.facts, frozen.agents, frozen.pages.data)
+        finally:
+            await self._engine.call(lambda pool: frozen.pages.release(frozen.held))
+
+    async def restore(self, name: str, cohort: str) -> Cohort:
+        """Start a cohort from a snapshot: its agents with the seeds, steps and states they had."""
+        source = self._folder / check_id(name, "snapshot")
+        manifest = await _in_thread(snapshot_files.read_manifest, source)
+        pages = self._pages_for(manifest)
+        agents = await _in_thread(snapshot_files.read_agents, source, manifest)
+        slots = await self._engine.call(lambda pool: pages.acquire(manifest.pages))
+        try:
+            await _in_thread(_fill, pages, slots, source, manifest)
+            return await self._engine.call(lambda pool: _admit(pool, cohort, manifest, agents, slots))
+        finally:
+            await self._engine.call(lambda pool: pages.release(slots))
+
+    def _pages_for(self, manifest: Manifest) -> Pages:
+        student, facts = self._engine.students.get(manifest.facts["student"]), manifest.facts
+        if student.digest != facts["student_digest"] or student.config.page_floats != facts["page_floats"]:
+            raise StudentMismatch(
+                f"the snapshot's agents are copies of {student.name!r} with weights {facts['student_digest'][:12]}…, "
+                f"but loaded is {student.digest[:12]}…; load that student"
+            )
+        return self._engine.pool.pages(student)
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do the work beside the event loop, to its end even when the caller is cancelled: it holds pages."""
+    task = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+def _freeze(pool: Pool, name: str) -> _Frozen:
+    cohort = pool.get(name)
+    pool.select(cohort, None)  # refuses agents in the middle of a run
+    pages, student = pool.pages(cohort.student), cohort.student
+    facts = {
+        "student": student.name,
+        "student_digest": student.digest,
+        "seed": cohort.seed,
+        "parent": cohort.name,
+        "count": cohort.count,
+        "page_floats": student.config.page_floats,
+    }
+    agents = {field: torch.from_numpy(getattr(cohort, field).copy()) for field in AGENT_FIELDS}
+    # Retired agents keep no state; the newborn page stands in for theirs.
+    agents["page"][~agents["alive"]] = 0
+    held = agents["page"].numpy().copy()
+    pages.retain(held)
+    return _Frozen(facts, agents, pages, held)
+
+
+def _fill(pages: Pages, slots: Slots, source: Path, manifest: Manifest) -> None:
+    """Copy states into pages that nobody else has seen yet."""
+    first = 0
+    for shard in snapshot_files.read_pages(source, manifest):
+        part = torch.from_numpy(slots[first : first + len(shard)]).long()
+        pages.data[part.to(pages.data.device)] = shard.to(pages.data.device)
+        first += len(shard)
+
+
+def _admit(pool: Pool, name: str, manifest: Manifest, agents: dict[str, Tensor], slots: Slots) -> Cohort:
+    arrays = {field: agents[field].numpy() for field in AGENT_FIELDS}
+    page = slots[arrays.pop("page")].astype(np.int32)
+    facts = manifest.facts
+    student = pool.students.get(facts["student"])
+    cohort = pool.admit(Cohort(name, student, facts["seed"], page=page, parent=facts["parent"], **arrays))
+    pool.pages(student).retain(page[cohort.alive])
+    return cohort

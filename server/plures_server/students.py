@@ -1,0 +1,74 @@
+"""The students that a server can start agents of: every checkpoint below one folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from plures_students.checkpoint import load_checkpoint
+from plures_students.config import StudentConfig
+from plures_students.errors import CheckpointError
+from plures_students.model import Student
+
+from .errors import UnknownStudent
+from .names import check_id
+
+
+@dataclass(frozen=True)
+class ServedStudent:
+    """A loaded student under its name."""
+
+    name: str
+    model: Student
+    card: dict[str, Any] = field(repr=False)
+    digest: str
+
+    @property
+    def config(self) -> StudentConfig:
+        return self.model.config
+
+    @property
+    def page_bytes(self) -> int:
+        return self.config.page_floats * 4
+
+    @property
+    def horizon(self) -> int:
+        """Steps up to which it was shown faithful to its teacher; 0 when that was not measured."""
+        return int(self.card.get("horizon", 0))
+
+    @property
+    def teacher_seconds_per_decision(self) -> float:
+        return float(self.card.get("seconds_per_decision", 0.0))
+
+
+class Students:
+    """Loaded students by name."""
+
+    def __init__(self, students: list[ServedStudent]) -> None:
+        self._by_name = {student.name: student for student in students}
+
+    def get(self, name: str) -> ServedStudent:
+        try:
+            return self._by_name[name]
+        except KeyError:
+            known = ", ".join(sorted(self._by_name)) or "none"
+            raise UnknownStudent(f"no student {name!r} is loaded; loaded: {known}") from None
+
+    def all(self) -> list[ServedStudent]:
+        return [self._by_name[name] for name in sorted(self._by_name)]
+
+
+def load_students(folder: Path, device: torch.device) -> Students:
+    """Load every sub-folder of `folder`, each named as its student; raise CheckpointError for the first bad one."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is not a folder of students")
+    directories = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not directories:
+        raise CheckpointError(f"{folder} holds no students: make one with `plures imitate`")
+    return Students([_load(directory, device) for directory in directories])
+
+
+def _load(directory: Path, device: torch.device) -> ServedStudent:
+    name = check_id(directory.name, "student")
+    checkpoint = load_checkpoint(directory, device)
+    return ServedStudent(name, checkpoint.student, checkpoint.card, checkpoint.digest)

@@ -1,0 +1,84 @@
+"""What kind of student: the element of the family, up to its slow weights."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from plures_kernels.errors import InvalidArgument
+
+from .spaces import encoded_width, space_from_json, space_to_json
+
+RULES = ("gated_delta",)
+MAX_WIDTH = 4096
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """Spaces and sizes. The defaults give a page of 4 KiB: 2 layers × 2 heads × 16 × 16 float32."""
+
+    observation_space: Space[Any]
+    action_space: Discrete
+    rule: str = "gated_delta"
+    width: int = 32
+    layers: int = 2
+    heads: int = 2
+    key_width: int = 16
+    value_width: int = 16
+    mlp_width: int = 64
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise InvalidArgument(f"rule {self.rule!r} is not one of {', '.join(RULES)}")
+        if not isinstance(self.observation_space, Discrete | MultiDiscrete | Box):
+            raise InvalidArgument(f"observation space {self.observation_space} is not Discrete, MultiDiscrete or Box")
+        if not isinstance(self.action_space, Discrete):
+            raise InvalidArgument(f"action space {self.action_space} is not Discrete; students choose among n actions")
+        for name in ("width", "layers", "heads", "key_width", "value_width", "mlp_width"):
+            if not 1 <= getattr(self, name) <= MAX_WIDTH:
+                raise InvalidArgument(f"{name} {getattr(self, name)} is not in 1 … {MAX_WIDTH}")
+
+    @property
+    def actions(self) -> int:
+        return int(self.action_space.n)
+
+    @property
+    def observation_size(self) -> int | None:
+        """How many different observations there are; None when they are not countable."""
+        space = self.observation_space
+        if isinstance(space, Discrete):
+            return int(space.n)
+        return math.prod(space.nvec.ravel().tolist()) if isinstance(space, MultiDiscrete) else None
+
+    @property
+    def state_shape(self) -> tuple[int, int, int, int]:
+        """Fast weights of an agent: [layers, heads, value_width, key_width], float32."""
+        return self.layers, self.heads, self.value_width, self.key_width
+
+    @property
+    def page_floats(self) -> int:
+        return self.layers * self.heads * self.value_width * self.key_width
+
+    @property
+    def input_width(self) -> int:
+        """Encoded width of (observation, previous action or none, reward, reward by action, done)."""
+        return encoded_width(self.observation_space) + 2 * self.actions + 3
+
+    def to_json(self) -> dict[str, Any]:
+        sizes = {name: getattr(self, name) for name in _SIZES}
+        spaces = {name: space_to_json(getattr(self, name)) for name in _SPACES}
+        return {"rule": self.rule, **spaces, **sizes}
+
+    @classmethod
+    def from_json(cls, form: object) -> "StudentConfig":
+        """The config that `to_json` gave; raise InvalidArgument on a missing, extra or ill-typed entry."""
+        if not isinstance(form, dict) or set(form) != {"rule", *_SPACES, *_SIZES}:
+            raise InvalidArgument(f"a student config has the entries rule, {', '.join(_SPACES + _SIZES)}; got {form!r}")
+        for name in _SIZES:
+            if type(form[name]) is not int:
+                raise InvalidArgument(f"{name} {form[name]!r} is not a whole number")
+        return cls(**{**form, **{name: space_from_json(form[name]) for name in _SPACES}})
+
+
+_SPACES = ("observation_space", "action_space")
+_SIZES = ("width", "layers", "heads", "key_width", "value_width", "mlp_width")
