@@ -18,7 +18,8 @@ from .errors import AgentsBusy, InvalidArgument, PluresError
 from .futures import answer
 from .pages import Pages, Turnover
 from .pool import Pool
-from .wave import Stepper, Wave, joined, wave_of
+from .stepper import Stepper
+from .wave import Wave, joined, wave_of
 
 MAX_AGENTS = 262_144
 """Most agents of one request, and of one wave of joined requests."""

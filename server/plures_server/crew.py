@@ -1,31 +1,34 @@
 """The crew: threads that step tiles side by side on a CPU. Tiles touch different agents, so they share nothing."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import torch
 
 
 class Crew:
-    """`workers` threads. On a GPU there is one: the device itself works in parallel."""
+    """A thread a core on a CPU; on a GPU the device works in parallel by itself, and the caller's thread does all."""
 
     def __init__(self, device: torch.device) -> None:
         self.workers = torch.get_num_threads() if device.type == "cpu" else 1
-        self._threads = ThreadPoolExecutor(self.workers, "tile", initializer=_work_alone)
+        self._threads = ThreadPoolExecutor(self.workers, "tile", _work_alone) if device.type == "cpu" else None
 
     def each(self, work: Callable[[slice], None], tiles: Sequence[slice]) -> None:
         """Do the work for every tile; raise what the first failing one raised, when all have ended."""
-        if len(tiles) == 1 or self.workers == 1:
+        if self._threads is None:
             for tile in tiles:
                 work(tile)
             return
         inferring = torch.inference_mode()(work)
-        for done in [self._threads.submit(inferring, tile) for tile in tiles]:
-            done.result()
+        done = [self._threads.submit(inferring, tile) for tile in tiles]
+        wait(done)
+        for tile_done in done:
+            tile_done.result()
 
     def close(self) -> None:
         """End the threads."""
-        self._threads.shutdown()
+        if self._threads is not None:
+            self._threads.shutdown()
 
 
 def _work_alone() -> None:

@@ -20,8 +20,8 @@ from .crew import Crew
 from .errors import EngineOverloaded, EngineStopped
 from .futures import answer
 from .pool import Pool, PoolConfig
+from .stepper import TILES, Stepper
 from .students import Students
-from .wave import Stepper
 
 T = TypeVar("T")
 Job = Generator[None, None, T]
@@ -29,9 +29,9 @@ Job = Generator[None, None, T]
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """`tile`: rows of every tile. `max_waiting`: requests that may wait before more are refused."""
+    """`tiles`: rows of a tile, from few to many. `max_waiting`: requests that may wait before more are refused."""
 
-    tile: int = 1024
+    tiles: tuple[int, ...] = TILES
     max_waiting: int = 4096
 
 
@@ -42,7 +42,7 @@ class Engine:
         self.students = students
         self.pool = Pool(pool, students, device)
         self._crew = Crew(device)
-        self.steppers = {s.name: Stepper(s, self.pool.pages(s), config.tile, self._crew) for s in students.all()}
+        self.steppers = {s.name: Stepper(s, self.pool.pages(s), self._crew, config.tiles) for s in students.all()}
         self._actor = Actor(self.pool, self.steppers)
         self._inbox: queue.Queue[Callable[[], None] | None] = queue.Queue(config.max_waiting)
         self._driven: deque[tuple[Job[Any], Future[Any]]] = deque()

@@ -17,8 +17,9 @@ from .pool import Pool
 from .queue.items import ItemBatch
 from .run import Progress
 from .runs import CohortRun, checked_parameters, run_to_end, take
+from .stepper import Stepper
 from .tasks import task_for
-from .wave import Stepper, agent_seeds
+from .wave import agent_seeds
 
 AGENT_STREAM = 2
 """Randomness of a fork that keeps nothing: the item's, so that an item's result is a function of copy and item."""

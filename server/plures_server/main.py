@@ -126,7 +126,6 @@ def _is_loopback(host: str) -> bool:
 @click.option("--device", default=None, help="cpu, cuda or cuda:N.  [default: cuda if there is one]")
 @click.option("--max-agents", type=click.IntRange(1), default=1 << 20, help="Agents alive at most.")
 @click.option("--memory-gb", type=click.FloatRange(0, min_open=True), default=None, help="States.  [default: half]")
-@click.option("--tile", type=click.IntRange(1, 1 << 16), default=EngineConfig().tile, help="Rows of a tile.")
 @click.option("--redis-url", default=None, help="Redis ≥ 7 or Valkey for the queues.  [default: an embedded Valkey]")
 def main(
     students: Path,
@@ -137,7 +136,6 @@ def main(
     device: str | None,
     max_agents: int,
     memory_gb: float | None,
-    tile: int,
     redis_url: str | None,
 ) -> None:
     """Serve students: a million copies, each learning on by itself."""
@@ -148,7 +146,7 @@ def main(
         students,
         data,
         BindConfig(host, port),
-        EngineConfig(tile=tile),
+        EngineConfig(),
         PoolConfig(max_agents, int(memory_gb * 2**30) if memory_gb else _default_memory()),
         torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
         redis_url,

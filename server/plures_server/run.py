@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .pages import Pages, Turnover
+from .stepper import Stepper
 from .tasks import Episode
-from .wave import Stepper, Wave
+from .wave import Wave
 
 RECORD_BYTES = 1 << 20
 """Recorded steps are handed out before they grow beyond this."""

@@ -13,8 +13,9 @@ from .engine import Engine
 from .errors import InvalidArgument
 from .pool import Pool
 from .run import Progress, Run
+from .stepper import Stepper
 from .tasks import Task, task_for
-from .wave import Stepper, agent_seeds, wave_of
+from .wave import agent_seeds, wave_of
 
 SLICE_SECONDS = 0.1
 """How long a run goes on before it reports."""

@@ -1,0 +1,91 @@
+"""The stepper: waves cut in tiles of constant size, so that an agent's step is the same bits in any wave.
+
+Shapes: B agents of a wave, R rows of a tile, A actions.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from plures_students.model import Inputs
+from plures_students.sampling import sample
+from plures_students.spaces import dtype_of
+from torch import Tensor
+
+from .crew import Crew
+from .pages import Pages
+from .students import ServedStudent
+from .wave import Wave
+
+TILES = (64, 512, 4096)
+"""Rows of a tile. A matrix product may round a row otherwise when there are more rows or fewer, so sizes are few."""
+PADDING = -1
+"""Slot of a row that stands for no agent."""
+
+
+class Stepper:
+    """Steps the agents of one student, a tile at a time. A tile that is not full is padded."""
+
+    def __init__(self, student: ServedStudent, pages: Pages, crew: Crew, tiles: tuple[int, ...] = TILES) -> None:
+        self.student = student
+        self.pages = pages
+        self.crew = crew
+        self.tiles = self._agreeing(tiles)
+
+    def batches(self, count: int) -> Iterator[list[slice]]:
+        """Rows 0 … count - 1 as tiles, as many at a time as the crew steps side by side."""
+        rows = self._fitting(-(-count // self.crew.workers))
+        tiles = [slice(first, min(first + rows, count)) for first in range(0, count, rows)]
+        return (tiles[i : i + self.crew.workers] for i in range(0, len(tiles), self.crew.workers))
+
+    def logits(self, wave: Wave, observation: Tensor, reward: Tensor, done: Tensor) -> Tensor:
+        """Logits [B, A] of at most one tile of agents; their states move from wave.read to wave.write."""
+        rows = self._fitting(len(wave))
+        read, write = (_padded(x, rows, PADDING) for x in (wave.read, wave.write))
+        seen = Inputs(*(_padded(x, rows, 0) for x in (observation, wave.last_action, reward, done)))
+        return self.student.model.step(self.pages.data, read, write, seen)[: len(wave)]
+
+    def choose(self, wave: Wave, logits: Tensor) -> Tensor:
+        """Each agent's own draw: actions int32 [B]."""
+        return sample(logits, wave.seed, wave.step)
+
+    def blank_observation(self, count: int) -> Tensor:
+        """Observations of zeros, for spaces of one element."""
+        space = self.student.config.observation_space
+        return torch.zeros((count, *(space.shape or ())), dtype=dtype_of(space), device=self.pages.data.device)
+
+    def _fitting(self, count: int) -> int:
+        """The smallest tile that holds so many rows; the largest when none does."""
+        return next((rows for rows in self.tiles if rows >= count), self.tiles[-1])
+
+    def _agreeing(self, tiles: tuple[int, ...]) -> tuple[int, ...]:
+        """The tile sizes that give the same bits as the largest on this device, found by trying."""
+        trials: list[Tensor] = []
+
+        def try_all(_: slice) -> None:
+            trials.extend(self._trial(rows, tiles[-1]) for rows in tiles)
+
+        self.crew.each(try_all, [slice(0, 1)])
+        return tuple(rows for rows, trial in zip(tiles, trials, strict=True) if torch.equal(trial, trials[-1]))
+
+    def _trial(self, rows: int, largest: int) -> Tensor:
+        """Logits and states after one random wave of `largest` agents, stepped in tiles of so many rows."""
+        config, generator = self.student.config, torch.Generator().manual_seed(0)
+        device = self.pages.data.device
+        pages = torch.randn(largest, config.page_floats, generator=generator).to(device)
+        reward = torch.randn(largest, generator=generator).to(device)
+        slots = torch.arange(largest, dtype=torch.int32, device=device)
+        blank = (self.blank_observation(largest), torch.zeros_like(slots), reward, torch.zeros_like(reward))
+        logits = []
+        for first in range(0, largest, rows):
+            part = slice(first, first + rows)
+            write = _padded(slots[part], rows, PADDING)
+            inputs = Inputs(*(_padded(x[part], rows, 0) for x in blank))
+            logits.append(self.student.model.step(pages, write, write, inputs)[: len(slots[part])])
+        return torch.cat([torch.cat(logits).flatten(), pages.flatten()])
+
+
+def _padded(x: Tensor, rows: int, filler: int) -> Tensor:
+    if len(x) == rows:
+        return x
+    padding = x.new_full((rows - len(x), *x.shape[1:]), filler)
+    return torch.cat([x, padding])
