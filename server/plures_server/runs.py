@@ -23,13 +23,17 @@ SLICE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A task for some agents of a cohort. parameters: float32 [1 or agents, P]; record: agents to record."""
+    """A task for some agents of a cohort.
+
+    parameters: float32 [1 or agents, P]. steps: for all alike, or for each [agents], not increasing. record: agents
+    to record.
+    """
 
     cohort: str
     ordinals: Ordinals | None
     task: str
     parameters: Tensor
-    steps: int
+    steps: int | NDArray[np.int64]
     seed: int
     record: int = 0
 
@@ -54,16 +58,26 @@ def begin(pool: Pool, stepper: Stepper, request: RunRequest) -> CohortRun:
     cohort = pool.get(request.cohort)
     task = task_for(cohort.student, request.task)
     ordinals = pool.select(cohort, request.ordinals)
-    if request.steps < 1:
-        raise InvalidArgument(f"a run has at least 1 step, not {request.steps}")
     if request.record > len(ordinals):
         raise InvalidArgument(f"{request.record} agents to record, but {len(ordinals)} selected")
     parameters = checked_parameters(task, request.parameters, len(ordinals))
-    steps = np.full(len(ordinals), request.steps, np.int64)
+    steps = checked_steps(request.steps, len(ordinals))
     seeds = agent_seeds(request.seed, ordinals, pool.device)
     begun = take(pool, stepper, cohort, ordinals, task, parameters, seeds, steps)
     begun.run.recorded = request.record
     return begun
+
+
+def checked_steps(steps: int | NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Steps of each of `count` agents; raise InvalidArgument when some make none or more than the one before."""
+    each = np.full(count, steps, np.int64) if isinstance(steps, int) else steps
+    if len(each) != count:
+        raise InvalidArgument(f"steps of {len(each)} agents are given, but {count} are selected")
+    if each.min() < 1:
+        raise InvalidArgument("an agent has 0 steps to make; a run has at least 1")
+    if (each[1:] > each[:-1]).any():
+        raise InvalidArgument("steps increase along the selection; list the agents with most steps first")
+    return each
 
 
 def checked_parameters(task: Task, parameters: Tensor, count: int) -> Tensor:

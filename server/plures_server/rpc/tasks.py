@@ -6,16 +6,18 @@ from contextlib import aclosing
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from plures.v1 import task_pb2 as pb
-from plures.v1 import task_pb2_grpc
+from plures.v1 import task_pb2_grpc, tensor_pb2
 from plures_students.spaces import space_to_json
 
 from .. import names
 from ..engine import Engine
+from ..errors import InvalidArgument
 from ..run import Progress
 from ..runs import RunRequest, begin, run_to_end
 from ..tasks import TASKS, Task
-from .convert import ordinals_from, tensor_to, torch_from
+from .convert import ordinals_from, tensor_to, torch_from, typed_array
 
 SUMMARY_ROWS = 65_536
 """Agents whose summaries go in one message."""
@@ -52,10 +54,18 @@ def run_request(request: pb.RunTaskRequest) -> RunRequest:
         ordinals_from(request.ordinals),
         names.parse(request.task, "tasks"),
         torch_from(request.parameters, "parameters"),
-        request.steps,
+        _steps(request),
         request.seed,
         request.record,
     )
+
+
+def _steps(request: pb.RunTaskRequest) -> int | NDArray[np.int64]:
+    if not request.HasField("steps_each"):
+        return request.steps
+    if request.steps:
+        raise InvalidArgument(f"steps {request.steps} and steps_each exclude each other; leave one out")
+    return typed_array(request.steps_each, "steps_each", tensor_pb2.DATA_TYPE_UINT32, axes=1).astype(np.int64)
 
 
 def task_message(name: str, task: Task) -> pb.Task:
