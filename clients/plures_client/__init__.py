@@ -1,0 +1,45 @@
+"""Talk to a Plures server: `Client` blocks, `AsyncClient` is for asyncio; both have the same surface."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .aio import AsyncClient, AsyncCohort, AsyncQueue
+    from .client import Client
+    from .errors import PluresClientError
+    from .items import Items, ResultBatch
+    from .results import ActResult, RunProgress, RunRecord, RunResult
+    from .sync import Cohort, Queue
+
+__all__ = [
+    "ActResult",
+    "AsyncClient",
+    "AsyncCohort",
+    "AsyncQueue",
+    "Client",
+    "Cohort",
+    "Items",
+    "PluresClientError",
+    "Queue",
+    "ResultBatch",
+    "RunProgress",
+    "RunRecord",
+    "RunResult",
+]
+
+# Loaded when first asked for: `plures --help` needs neither gRPC nor numpy.
+_HOMES = {
+    "aio": ("AsyncClient", "AsyncCohort", "AsyncQueue"),
+    "client": ("Client",),
+    "errors": ("PluresClientError",),
+    "items": ("Items", "ResultBatch"),
+    "results": ("ActResult", "RunProgress", "RunRecord", "RunResult"),
+    "sync": ("Cohort", "Queue"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,92 @@
+"""The asyncio client: the truth, of which the blocking client is a facade."""
+
+from typing import Self
+
+from plures.v1.agent_pb2 import GetPoolRequest, ListCohortsRequest, RestoreRequest, StartCohortRequest
+
+from ..names import full
+from ..records import CohortInfo, PoolInfo
+from .catalogue import AsyncStudents, AsyncTasks
+from .cohort import AsyncCohort, started
+from .queue import AsyncQueue
+from .wire import Wire
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_S = 60.0
+
+
+class AsyncClient:
+    """A connection to one server; `async with` closes it.
+
+    `timeout` is the deadline of every call that answers once, in seconds; streams have none and end when they are
+    closed. Failures are `PluresClientError`s.
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_S) -> None:
+        self._wire = Wire(address, timeout)
+        self.address = address
+        self.students = AsyncStudents(self._wire)
+        self.tasks = AsyncTasks(self._wire)
+        self.cohorts = AsyncCohorts(self._wire)
+        self.snapshots = AsyncSnapshots(self._wire)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def cohort(self, name: str) -> AsyncCohort:
+        """A handle on a cohort, whether or not there is one of that name."""
+        return AsyncCohort(self._wire, name)
+
+    def queue(self, name: str) -> AsyncQueue:
+        """A handle on a queue, whether or not there is one of that name."""
+        return AsyncQueue(self._wire, name)
+
+    async def pool(self) -> PoolInfo:
+        """Agents and bytes on the server."""
+        return PoolInfo.read(await self._wire.call(self._wire.to.agents.GetPool, GetPoolRequest()))
+
+    async def ready(self, within: float = 10.0) -> None:
+        """Wait until the server takes calls; raise DeadlineExceeded when it does not within so many seconds."""
+        await self._wire.ready(within)
+
+    async def close(self) -> None:
+        """End what is under way and close the connection."""
+        await self._wire.close()
+
+
+class AsyncCohorts:
+    """The server's cohorts."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def start(self, name: str, *, student: str, count: int, seed: int = 0) -> AsyncCohort:
+        """Start `count` newborn agents of a student."""
+        request = StartCohortRequest(cohort_id=name, student=full("students", student), count=count, seed=seed)
+        answer = await self._wire.call(self._wire.to.agents.StartCohort, request)
+        return started(self._wire, answer.cohort)
+
+    async def list(self) -> list[CohortInfo]:
+        """All of them, by name."""
+        answer = await self._wire.call(self._wire.to.agents.ListCohorts, ListCohortsRequest())
+        return [CohortInfo.read(cohort) for cohort in answer.cohorts]
+
+
+class AsyncSnapshots:
+    """The server's snapshot folder; `Cohort.snapshot` writes to it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def restore(self, snapshot: str, name: str) -> AsyncCohort:
+        """Start cohort `name` from a snapshot.
+
+        Raises:
+            NotFound: no such snapshot. DataLoss: a damaged file. FailedPrecondition: it is another student's.
+        """
+        request = RestoreRequest(snapshot=full("snapshots", snapshot), cohort_id=name)
+        answer = await self._wire.call(self._wire.to.agents.Restore, request)
+        return started(self._wire, answer.cohort)

@@ -1,0 +1,122 @@
+"""A handle on one cohort: step it, run it, fork it, save it, retire it."""
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from plures.v1.agent_pb2 import Cohort, ForkRequest, GetCohortRequest, RetireRequest, SnapshotRequest
+
+from .. import ordinals as wire_ordinals
+from ..names import full, short
+from ..ordinals import OrdinalsLike
+from ..records import CohortInfo, SnapshotInfo, TaskInfo
+from ..results import ActResult
+from .acting import AsyncActStream, Seen, parts
+from .catalogue import AsyncTasks
+from .queue import AsyncQueue
+from .running import AsyncRun, run_request
+from .wire import Wire
+
+Problem = TypeVar("Problem", contravariant=True)
+Answer = TypeVar("Answer", covariant=True)
+
+
+class Strategy(Protocol[Problem, Answer]):
+    """Who works on what: `Map`, `Halving`, or one of your own."""
+
+    async def solve(self, cohort: "AsyncCohort", problem: Problem, /) -> Answer: ...
+
+
+class AsyncCohort:
+    """Agents started together. Making a handle asks nothing of the server."""
+
+    def __init__(self, wire: Wire, name: str) -> None:
+        self._wire = wire
+        self.name = short(name)
+
+    def __repr__(self) -> str:
+        return f"<cohort {self.name} at {self._wire.address}>"
+
+    async def describe(self) -> CohortInfo:
+        """How the cohort stands; raise NotFound when there is none of that name."""
+        answer = await self._wire.call(self._wire.to.agents.GetCohort, GetCohortRequest(name=self._full))
+        return CohortInfo.read(answer.cohort)
+
+    async def act(
+        self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]
+    ) -> ActResult:
+        """Step agents once, all of them or those named.
+
+        More than 262,144 agents, which must be named, go as several requests: when one is refused, the others have
+        stepped all the same.
+        """
+        async with AsyncActStream(self._wire, self.name, window=32, timeout_s=self._wire.timeout_s) as stream:
+            answers = [
+                await stream.send(some, want_log_probs=want_log_probs, **rows) for some, rows in parts(ordinals, seen)
+            ]
+        return ActResult.join([await answer for answer in answers])
+
+    def act_stream(self, *, window: int = 32) -> AsyncActStream:
+        """A stream of steps, at most `window` in flight; open it with `async with`."""
+        return AsyncActStream(self._wire, self.name, window=window, timeout_s=None)
+
+    def run(
+        self,
+        task: str,
+        parameters: Mapping[str, ArrayLike] | ArrayLike,
+        *,
+        steps: int | NDArray[np.integer],
+        seed: int = 0,
+        record: int = 0,
+        ordinals: OrdinalsLike = None,
+    ) -> AsyncRun:
+        """Run a task on every agent, or those named, `steps` steps each: one number, or one an agent, not increasing.
+
+        `parameters`, by name or as an array in the task's order: one value for all agents, or one an agent.
+        """Run a task on every agent, or those named: `steps` for all alike, or for each, not increasing.
+        """
+        request = run_request(self.name, task, steps=steps, seed=seed, record=record, ordinals=ordinals)
+        return AsyncRun(self._wire, request, parameters)
+
+    async def fork(self, name: str, ordinals: OrdinalsLike = None, *, copies: int = 1, seed: int = 0) -> "AsyncCohort":
+        """Start cohort `name` of `copies` copies of each agent as it is now: the first agent's copies come first."""
+        request = ForkRequest(
+            name=self._full,
+            ordinals=wire_ordinals.encode(ordinals),
+            copies=copies,
+            cohort_id=name,
+            seed=seed,
+        )
+        answer = await self._wire.call(self._wire.to.agents.Fork, request)
+        return started(self._wire, answer.cohort)
+
+    async def snapshot(self, name: str) -> SnapshotInfo:
+        """Write the cohort to the server's snapshot folder as `name`."""
+        request = SnapshotRequest(name=self._full, snapshot_id=name)
+        return SnapshotInfo.read(await self._wire.call(self._wire.to.agents.Snapshot, request))
+
+    async def retire(self, ordinals: OrdinalsLike = None) -> int:
+        """End agents, all of them or those named; answer how many were alive until now."""
+        request = RetireRequest(name=self._full, ordinals=wire_ordinals.encode(ordinals))
+        return (await self._wire.call(self._wire.to.agents.Retire, request)).retired
+
+    async def task(self, name: str) -> TaskInfo:
+        """A task of the same server; raise NotFound, with the names there are, when none has that name."""
+        return await AsyncTasks(self._wire).get(name)
+
+    def queue(self, name: str) -> AsyncQueue:
+        """A queue of the same server."""
+        return AsyncQueue(self._wire, name)
+
+    async def solve(self, strategy: Strategy[Problem, Answer], problem: Problem) -> Answer:
+        """Let the cohort solve a problem by a strategy."""
+        return await strategy.solve(self, problem)
+
+    @property
+    def _full(self) -> str:
+        return full("cohorts", self.name)
+
+
+def started(wire: Wire, message: Cohort) -> AsyncCohort:
+    return AsyncCohort(wire, message.name)

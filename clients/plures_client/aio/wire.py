@@ -1,0 +1,103 @@
+"""One channel to one server: deadlines on calls, and every failure as an exception of ours."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import grpc.aio
+from plures.v1.agent_pb2_grpc import AgentServiceStub
+from plures.v1.queue_pb2_grpc import QueueServiceStub
+from plures.v1.student_pb2_grpc import StudentServiceStub
+from plures.v1.task_pb2_grpc import TaskServiceStub
+
+from ..errors import DeadlineExceeded, FailedPrecondition
+from ..status import from_rpc_error
+
+if TYPE_CHECKING:
+    from plures.v1.agent_pb2_grpc import AgentServiceAsyncStub
+    from plures.v1.queue_pb2_grpc import QueueServiceAsyncStub
+    from plures.v1.student_pb2_grpc import StudentServiceAsyncStub
+    from plures.v1.task_pb2_grpc import TaskServiceAsyncStub
+
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+OPTIONS = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # A peer that went away without a word is noticed within 40 s, also by a stream on which nothing moves.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A server that is just starting is found soon.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+]
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+ManyAnswers: TypeAlias = "grpc.aio.UnaryStreamCall[Any, Response] | grpc.aio.StreamStreamCall[Any, Response]"
+
+
+class Stubs:
+    """An open channel and the services on it."""
+
+    students: "StudentServiceAsyncStub"
+    agents: "AgentServiceAsyncStub"
+    tasks: "TaskServiceAsyncStub"
+    queues: "QueueServiceAsyncStub"
+
+    def __init__(self, address: str) -> None:
+        self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+        self.students = StudentServiceStub(self.channel)
+        self.agents = AgentServiceStub(self.channel)
+        self.tasks = TaskServiceStub(self.channel)
+        self.queues = QueueServiceStub(self.channel)
+
+
+class Wire:
+    """The way to one server, opened at the first call, so that a client may be made before its event loop runs."""
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        self.address = address
+        self.timeout_s = timeout_s
+        self._stubs: Stubs | None = None
+        self._closed = False
+
+    @property
+    def to(self) -> Stubs:
+        """The services; raise FailedPrecondition once closed."""
+        if self._closed:
+            raise FailedPrecondition("this client is closed; open another")
+        self._stubs = self._stubs or Stubs(self.address)
+        return self._stubs
+
+    async def call(self, method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request) -> Response:
+        """The answer to one request within the client's deadline."""
+        try:
+            return await method(request, timeout=self.timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, self.address) from error
+
+    async def messages(self, call: "ManyAnswers[Response]") -> AsyncGenerator[Response, None]:
+        """The messages of a call, which is cancelled when the generator is closed before they end."""
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, self.address) from error
+        finally:
+            call.cancel()
+
+    async def ready(self, within_s: float) -> None:
+        """Wait until the server takes calls; raise DeadlineExceeded when it does not within so many seconds."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self.to.channel.channel_ready()
+        except TimeoutError:
+            raise DeadlineExceeded(f"no Plures server answered at {self.address} within {within_s:g} s") from None
+
+    async def close(self) -> None:
+        """Cancel what is under way and close the channel."""
+        self._closed = True
+        if self._stubs is not None:
+            await self._stubs.channel.close()

@@ -1,0 +1,59 @@
+"""`plures`: a server's students, cohorts, runs and queues from a terminal, and the commands that other floors add."""
+
+import sys
+from typing import Any
+
+import click
+
+from .commands.added import added_commands, load_added, summary_of
+from .commands.cohorts import cohorts
+from .commands.queue import queue
+from .commands.run import run
+from .commands.server import pool, students, tasks
+
+
+class Plures(click.Group):
+    """A group that finds further commands among the installed packages, and says in one sentence what went wrong."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *added_commands()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or load_added(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Unlike click's own, this asks no added command for its help: that would import torch.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._summary(name)) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            raise _as_click(error) from error
+
+    def _summary(self, name: str) -> str:
+        own = self.commands.get(name)
+        return own.get_short_help_str(limit=80) if own else summary_of(name)
+
+
+def _as_click(error: Exception) -> Exception:
+    from .errors import PluresClientError
+
+    return click.ClickException(str(error)) if isinstance(error, PluresClientError) else error
+
+
+@click.group(cls=Plures, context_settings={"auto_envvar_prefix": "PLURES", "show_default": True})
+@click.option("--server", default="127.0.0.1:50051", metavar="ADDRESS", show_envvar=True, help="Where it listens.")
+@click.version_option(package_name="plures")
+@click.pass_context
+def main(ctx: click.Context, server: str) -> None:
+    """Imitate how a learner learns, serve a million copies of it, let them solve things together."""
+    ctx.obj = server
+
+
+for command in (cohorts, pool, queue, run, students, tasks):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    sys.exit(main())

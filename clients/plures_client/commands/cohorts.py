@@ -1,0 +1,112 @@
+"""`plures cohorts`: start, copy, save and end agents."""
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from .connect import connected
+from .output import Row, human_bytes, json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..records import CohortInfo
+
+
+def ordinal_range(text: str) -> range:
+    """`7`, or `0-99` with both ends."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    if found is None or int(found[2] or found[1]) < int(found[1]):
+        raise click.BadParameter(f"{text!r} is neither an ordinal (7) nor a range of them (0-99)")
+    return range(int(found[1]), int(found[2] or found[1]) + 1)
+
+
+ordinals_option = click.option(
+    "--ordinals", type=ordinal_range, metavar="RANGE", help="Which agents: 7, or 0-99.  [default: all]"
+)
+seed_option = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0)
+
+
+@click.group()
+def cohorts() -> None:
+    """Start, list, fork, save and retire cohorts of agents."""
+
+
+@cohorts.command("list")
+@json_option
+def list_cohorts(as_json: bool) -> None:
+    """List all cohorts."""
+    with connected() as client:
+        _show(client.cohorts.list(), as_json)
+
+
+@cohorts.command()
+@click.argument("cohort")
+@click.option("--student", required=True)
+@click.option("--count", type=click.IntRange(1, 2**32 - 1), required=True, help="Agents to start.")
+@seed_option
+@json_option
+def start(cohort: str, student: str, count: int, seed: int, as_json: bool) -> None:
+    """Start COHORT of newborn agents."""
+    with connected() as client:
+        _show([client.cohorts.start(cohort, student=student, count=count, seed=seed).describe()], as_json)
+
+
+@cohorts.command()
+@click.argument("cohort")
+@click.argument("name")
+@ordinals_option
+@click.option("--copies", type=click.IntRange(1, 2**32 - 1), default=1, help="Copies of each agent.")
+@seed_option
+@json_option
+def fork(cohort: str, name: str, ordinals: range | None, copies: int, seed: int, as_json: bool) -> None:
+    """Start cohort NAME of copies of COHORT's agents as they are now."""
+    with connected() as client:
+        _show([client.cohort(cohort).fork(name, ordinals, copies=copies, seed=seed).describe()], as_json)
+
+
+@cohorts.command()
+@click.argument("cohort")
+@ordinals_option
+@json_option
+def retire(cohort: str, ordinals: range | None, as_json: bool) -> None:
+    """End COHORT's agents."""
+    with connected() as client:
+        retired = client.cohort(cohort).retire(ordinals)
+    print_json({"retired": retired}) if as_json else click.echo(f"{retired:,} agents retired")
+
+
+@cohorts.command()
+@click.argument("cohort")
+@click.argument("snapshot")
+@json_option
+def snapshot(cohort: str, snapshot: str, as_json: bool) -> None:
+    """Write COHORT to the server's folder as SNAPSHOT."""
+    with connected() as client:
+        written = client.cohort(cohort).snapshot(snapshot)
+    if as_json:
+        return print_json(written)
+    return click.echo(
+        f"{written.name}: {written.agents:,} agents, {human_bytes(written.bytes)}, SHA-256 {written.digest}"
+    )
+
+
+@cohorts.command()
+@click.argument("snapshot")
+@click.argument("cohort")
+@json_option
+def restore(snapshot: str, cohort: str, as_json: bool) -> None:
+    """Start COHORT from SNAPSHOT."""
+    with connected() as client:
+        _show([client.snapshots.restore(snapshot, cohort).describe()], as_json)
+
+
+def _show(found: "list[CohortInfo]", as_json: bool) -> None:
+    if as_json:
+        return print_json(found)
+    return print_table(["cohort", "student", "alive", "of", "steps", "states", "parent"], [_row(c) for c in found])
+
+
+def _row(cohort: "CohortInfo") -> Row:
+    steps = f"{cohort.min_step:,} to {cohort.max_step:,}"
+    states = human_bytes(cohort.state_bytes)
+    return cohort.name, cohort.student, cohort.alive, cohort.count, steps, states, cohort.parent

@@ -1,0 +1,63 @@
+"""`plures queue`: look at a work queue, read its results, remove it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .connect import connected
+from .output import json_option, print_json, print_json_line, print_table
+
+if TYPE_CHECKING:
+    from ..items import ResultBatch
+
+
+@click.group()
+def queue() -> None:
+    """Look at work queues."""
+
+
+@queue.command()
+@click.argument("name")
+@json_option
+def stats(name: str, as_json: bool) -> None:
+    """Show what has become of the items of queue NAME."""
+    with connected() as client:
+        found = client.queue(name).stats()
+    if as_json:
+        return print_json(found)
+    print_table(
+        ["queue", "ready", "leased", "done", "dead", "worked by"],
+        [(found.name, found.ready, found.leased, found.done, found.dead, ", ".join(found.attached) or None)],
+    )
+    return click.echo(f"last error: {found.last_error}") if found.last_error else None
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--follow", is_flag=True, help="Wait for more results, until interrupted.")
+def results(name: str, follow: bool) -> None:
+    """Print the results of queue NAME, one line of JSON an item."""
+    with connected() as client:
+        due = client.queue(name).stats().done
+        if due == 0 and not follow:
+            return
+        for batch in client.queue(name).results():
+            _print_batch(batch)
+            due -= len(batch.item)
+            if due <= 0 and not follow:
+                return
+
+
+@queue.command()
+@click.argument("name")
+def delete(name: str) -> None:
+    """Remove queue NAME with its items and results."""
+    with connected() as client:
+        client.queue(name).delete()
+
+
+def _print_batch(batch: "ResultBatch") -> None:
+    for item, ordinal, summary in zip(batch.item, batch.ordinal, batch.summary, strict=True):
+        print_json_line(
+            {"item": int(item), "cohort": batch.cohort, "ordinal": int(ordinal), "summary": summary.tolist()}
+        )

@@ -1,0 +1,158 @@
+"""What a server tells of itself, as plain values with short names."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+from plures.v1.agent_pb2 import Cohort, GetPoolResponse, SnapshotResponse
+from plures.v1.queue_pb2 import Queue
+from plures.v1.student_pb2 import Student
+from plures.v1.task_pb2 import Task
+
+from .names import short
+
+
+@dataclass(frozen=True)
+class StudentInfo:
+    """A checkpoint that agents can be started of; `horizon` and the teacher's seconds are None when not measured."""
+
+    name: str
+    rule: str
+    parameters: int
+    page_bytes: int
+    observation_space: dict[str, Any]
+    action_space: dict[str, Any]
+    digest: str
+    horizon: int | None
+    teacher_seconds_per_decision: float | None
+    card: dict[str, Any]
+
+    @classmethod
+    def read(cls, message: Student) -> Self:
+        return cls(
+            name=short(message.name),
+            rule=message.rule,
+            parameters=message.parameters,
+            page_bytes=message.page_bytes,
+            observation_space=_parse(message.observation_space),
+            action_space=_parse(message.action_space),
+            digest=message.digest,
+            horizon=message.horizon or None,
+            teacher_seconds_per_decision=message.teacher_seconds_per_decision or None,
+            card=_parse(message.card),
+        )
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """An environment on the server; `parameters` and `summary` name the columns of what it takes and gives."""
+
+    name: str
+    observation_space: dict[str, Any]
+    action_space: dict[str, Any]
+    parameters: tuple[str, ...]
+    summary: tuple[str, ...]
+
+    @classmethod
+    def read(cls, message: Task) -> Self:
+        return cls(
+            name=short(message.name),
+            observation_space=_parse(message.observation_space),
+            action_space=_parse(message.action_space),
+            parameters=tuple(message.parameters),
+            summary=tuple(message.summary),
+        )
+
+
+@dataclass(frozen=True)
+class CohortInfo:
+    """How a cohort stands; `parent` is None for newborns."""
+
+    name: str
+    student: str
+    count: int
+    alive: int
+    seed: int
+    parent: str | None
+    state_bytes: int
+    min_step: int
+    max_step: int
+
+    @classmethod
+    def read(cls, message: Cohort) -> Self:
+        return cls(
+            name=short(message.name),
+            student=short(message.student),
+            count=message.count,
+            alive=message.alive,
+            seed=message.seed,
+            parent=message.parent or None,
+            state_bytes=message.state_bytes,
+            min_step=message.min_step,
+            max_step=message.max_step,
+        )
+
+
+@dataclass(frozen=True)
+class SnapshotInfo:
+    """A cohort as written to the server's snapshot folder; `digest` is the SHA-256 of its state file."""
+
+    name: str
+    agents: int
+    bytes: int
+    digest: str
+
+    @classmethod
+    def read(cls, message: SnapshotResponse) -> Self:
+        return cls(short(message.snapshot), message.agents, message.bytes, message.digest)
+
+
+@dataclass(frozen=True)
+class PoolInfo:
+    """Agents and bytes of fast weights, over all students."""
+
+    agents: int
+    agents_free: int
+    bytes_used: int
+    bytes_capacity: int
+    device: str
+
+    @classmethod
+    def read(cls, message: GetPoolResponse) -> Self:
+        return cls(
+            agents=message.agents,
+            agents_free=message.agents_free,
+            bytes_used=message.bytes_used,
+            bytes_capacity=message.bytes_capacity,
+            device=message.device,
+        )
+
+
+@dataclass(frozen=True)
+class QueueStats:
+    """Items of a queue by what has become of them, and the cohorts that work it."""
+
+    name: str
+    ready: int
+    leased: int
+    done: int
+    dead: int
+    last_error: str
+    attached: tuple[str, ...]
+
+    @classmethod
+    def read(cls, message: Queue) -> Self:
+        return cls(
+            name=short(message.name),
+            ready=message.ready,
+            leased=message.leased,
+            done=message.done,
+            dead=message.dead,
+            last_error=message.last_error,
+            attached=tuple(short(name) for name in message.attached),
+        )
+
+
+def _parse(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(text) if text else {}
+    return parsed

@@ -1,0 +1,67 @@
+"""The blocking face of a cohort."""
+
+from collections.abc import Mapping
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..aio.acting import Seen
+from ..aio.cohort import Answer, AsyncCohort, Problem, Strategy
+from ..ordinals import OrdinalsLike
+from ..records import CohortInfo, SnapshotInfo, TaskInfo
+from ..results import ActResult
+from .loop import LoopThread
+from .queue import Queue
+from .streams import ActStream, Run
+
+
+class Cohort:
+    """Agents started together; the blocking twin of `AsyncCohort`, whose methods say what each does."""
+
+    def __init__(self, loop: LoopThread, cohort: AsyncCohort) -> None:
+        self._loop, self._cohort = loop, cohort
+        self.name = cohort.name
+
+    def __repr__(self) -> str:
+        return repr(self._cohort)
+
+    def describe(self) -> CohortInfo:
+        return self._loop.run(self._cohort.describe())
+
+    def act(self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]) -> ActResult:
+        return self._loop.run(self._cohort.act(ordinals, want_log_probs=want_log_probs, **seen))
+
+    def act_stream(self, *, window: int = 32) -> ActStream:
+        return ActStream(self._loop, self._cohort.act_stream(window=window))
+
+    def run(
+        self,
+        task: str,
+        parameters: Mapping[str, ArrayLike] | ArrayLike,
+        *,
+        steps: int | NDArray[np.integer],
+        seed: int = 0,
+        record: int = 0,
+        ordinals: OrdinalsLike = None,
+    ) -> Run:
+        run = self._cohort.run(task, parameters, steps=steps, seed=seed, record=record, ordinals=ordinals)
+        return Run(self._loop, run)
+
+    def fork(self, name: str, ordinals: OrdinalsLike = None, *, copies: int = 1, seed: int = 0) -> "Cohort":
+        return Cohort(self._loop, self._loop.run(self._cohort.fork(name, ordinals, copies=copies, seed=seed)))
+
+    def snapshot(self, name: str) -> SnapshotInfo:
+        return self._loop.run(self._cohort.snapshot(name))
+
+    def retire(self, ordinals: OrdinalsLike = None) -> int:
+        return self._loop.run(self._cohort.retire(ordinals))
+
+    def task(self, name: str) -> TaskInfo:
+        return self._loop.run(self._cohort.task(name))
+
+    def queue(self, name: str) -> Queue:
+        return Queue(self._loop, self._cohort.queue(name))
+
+    def solve(self, strategy: Strategy[Problem, Answer], problem: Problem) -> Answer:
+        return self._loop.run(self._cohort.solve(strategy, problem))

@@ -1,0 +1,42 @@
+"""The blocking face of a work queue."""
+
+from collections.abc import Iterator
+
+from ..aio.queue import AsyncQueue, Keep, Submission
+from ..items import Items, ResultBatch
+from ..ordinals import OrdinalsLike
+from ..records import QueueStats
+from .loop import LoopThread
+
+
+class Queue:
+    """A work queue; the blocking twin of `AsyncQueue`, whose methods say what each does."""
+
+    def __init__(self, loop: LoopThread, queue: AsyncQueue) -> None:
+        self._loop, self._queue = loop, queue
+        self.name = queue.name
+
+    def __repr__(self) -> str:
+        return repr(self._queue)
+
+    def enqueue(self, items: Items, *, submit_id: str | None = None) -> Submission:
+        return self._loop.run(self._queue.enqueue(items, submit_id=submit_id))
+
+    def attach(self, cohort: str, *, keep: Keep, ordinals: OrdinalsLike = None) -> None:
+        self._loop.run(self._queue.attach(cohort, keep=keep, ordinals=ordinals))
+
+    def detach(self, cohort: str) -> None:
+        self._loop.run(self._queue.detach(cohort))
+
+    def results(self, cursor: str = "") -> Iterator[ResultBatch]:
+        batches = self._queue.results(cursor)
+        try:
+            yield from self._loop.iterate(batches)
+        finally:
+            self._loop.run(batches.aclose())
+
+    def stats(self) -> QueueStats:
+        return self._loop.run(self._queue.stats())
+
+    def delete(self) -> None:
+        self._loop.run(self._queue.delete())
