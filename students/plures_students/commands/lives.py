@@ -1,0 +1,95 @@
+"""`plures lives`: look at recorded lives, bring them in, cut them in two, copy those that are shipped."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ..lives import Lives, LivesError, Mapping, copy_shipped, import_csv, read_lives, shipped_names, split, write_lives
+from .failing import fails_in_words
+
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def lives() -> None:
+    """Recorded lives: lives.parquet beside card.json."""
+
+
+@lives.command()
+@click.argument("directory", type=DIRECTORY)
+@fails_in_words
+def describe(directory: Path) -> None:
+    """Check a data set and say what is in it."""
+    Console().print(_description(read_lives(directory), str(directory)))
+
+
+def _description(data: Lives, title: str) -> Table:
+    table = Table(title=title, show_header=False)
+    lengths = data.lengths
+    rows = {
+        "title": data.card.title,
+        "lives": f"{len(data):,}",
+        "steps": f"{data.steps:,} ({lengths.min():,} to {lengths.max():,} a life, median {np.median(lengths):,.0f})",
+        "episodes": f"{len(data.episodes()) - 1:,}",
+        "observation": str(data.card.observation_space),
+        "action": str(data.card.action_space),
+        "reward": f"{data.reward_N.min():g} to {data.reward_N.max():g}, mean {data.reward_N.mean():.4f}",
+        "pace": f"{data.card.seconds_per_decision or float('nan'):g} s a decision (median)",
+        "also": ", ".join(data.extra),
+        "source": data.card.source,
+        "licence": data.card.licence,
+        "citation": data.card.citation,
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+@lives.command("import")
+@click.argument("csv", type=FILE)
+@click.option("--map", "map_file", type=FILE, required=True, help="TOML or JSON: the card, and which column is what.")
+@click.option("--out", type=DIRECTORY, required=True)
+@fails_in_words
+def import_(csv: Path, map_file: Path, out: Path) -> None:
+    """Make a data set of a CSV file (also gzipped)."""
+    data = import_csv(csv, Mapping.load(map_file))
+    _refuse_existing(out)
+    write_lives(out, data)
+    click.echo(f"{out}: {len(data)} lives, {data.steps} steps")
+
+
+@lives.command("split")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--out", type=DIRECTORY, nargs=2, required=True, help="Two new directories.")
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.8, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@fails_in_words
+def split_(directory: Path, out: tuple[Path, Path], share: float, seed: int) -> None:
+    """Cut a data set in two by life: SHARE of the lives go to the first, the others to the second."""
+    data = read_lives(directory)
+    if len(data) < 2:
+        raise LivesError(f"{directory} has one life; there is nothing to split")
+    for target in out:
+        _refuse_existing(target)
+    for target, part in zip(out, split(data, share, seed), strict=True):
+        write_lives(target, part)
+        click.echo(f"{target}: {len(part)} lives, {part.steps} steps")
+
+
+@lives.command()
+@click.argument("name", type=click.Choice(shipped_names()))
+@click.argument("directory", type=DIRECTORY)
+@fails_in_words
+def copy(name: str, directory: Path) -> None:
+    """Copy a data set that comes with Plures to a new directory."""
+    copy_shipped(name, directory)
+    click.echo(f"{directory}: {name}, with its licence and source note")
+
+
+def _refuse_existing(directory: Path) -> None:
+    if directory.exists():
+        raise LivesError(f"{directory} exists; name a directory that does not")

@@ -1,0 +1,22 @@
+"""Recorded lives: what a learner saw, did and got, from birth, as Parquet beside a card."""
+
+from .card import LivesCard
+from .errors import LivesError
+from .importer import import_csv
+from .lives import Lives, split
+from .mapping import Mapping
+from .shipped import copy_shipped, shipped_names
+from .storage import read_lives, write_lives
+
+__all__ = [
+    "Lives",
+    "LivesCard",
+    "LivesError",
+    "Mapping",
+    "copy_shipped",
+    "import_csv",
+    "read_lives",
+    "shipped_names",
+    "split",
+    "write_lives",
+]

@@ -1,0 +1,125 @@
+"""Lives from a CSV file (also gzipped), as a Mapping says. N rows."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from gymnasium.spaces import Discrete
+from numpy.typing import NDArray
+
+from .check import lives_from_table
+from .errors import LivesError
+from .lives import Lives
+from .mapping import BestAction, Clock, Mapping, Source
+
+
+def import_csv(path: Path, mapping: Mapping) -> Lives:
+    """The lives of a CSV file; raise LivesError, naming file, row, column and value, for what does not fit."""
+    try:
+        # Empty cells alone are missing: text like "null" is a value, and other readers were misled by it.
+        options = pa.csv.ConvertOptions(null_values=[""], strings_can_be_null=True)
+        table = pa.csv.read_csv(path, convert_options=options)
+    except (OSError, pa.ArrowException) as error:
+        raise LivesError(f"{path} cannot be read as CSV: {error}") from error
+    return _Import(table, mapping, str(path)).lives()
+
+
+class _Import:
+    """One foreign table on its way to lives, its rows in order of life."""
+
+    def __init__(self, table: pa.Table, mapping: Mapping, where: str) -> None:
+        self.mapping = mapping
+        self.where = where
+        self.table = table
+        self.order_N = np.arange(table.num_rows)
+        name_N = self.foreign("life", mapping.columns["life"].column)
+        self.order_N = np.argsort(name_N, kind="stable")
+        self.name_N = name_N[self.order_N]
+        self.table = table.take(pa.array(self.order_N))
+
+    def lives(self) -> Lives:
+        columns: dict[str, Any] = {"life": self.life_ids()}
+        columns["step"] = self.step_numbers()
+        columns |= {ours: self.recoded(ours, source) for ours, source in self.mapping.columns.items() if ours != "life"}
+        columns.setdefault("done", self.ends(columns))
+        if self.mapping.best_action:
+            columns["best_action"] = self.best_action(self.mapping.best_action, columns)
+        if self.mapping.seconds:
+            columns["seconds"] = self.seconds(self.mapping.seconds, columns["done"])
+        lives = lives_from_table(pa.table(columns), self.mapping.card, f"{self.where} (rows in order of life)")
+        return _paced(lives)
+
+    def foreign(self, ours: str, column: str) -> NDArray[Any]:
+        if column not in self.table.column_names:
+            has = ", ".join(self.table.column_names)
+            raise LivesError(f"{self.where} misses the column {column} (for {ours}); it has {has}")
+        values = self.table[column]
+        if values.null_count:
+            row = int(self.order_N[np.argmax(values.is_null().to_numpy())])
+            raise LivesError(f"{self.where}: {column} of row {row} is empty")
+        found: NDArray[Any] = values.to_numpy()
+        return found
+
+    def life_ids(self) -> NDArray[np.int64]:
+        if np.issubdtype(self.name_N.dtype, np.integer):
+            return self.name_N.astype(np.int64)
+        return np.unique(self.name_N, return_inverse=True)[1].astype(np.int64) + 1
+
+    def first_N(self) -> NDArray[np.bool_]:
+        """Whether a row is the first of its life."""
+        return np.append(True, self.name_N[1:] != self.name_N[:-1])
+
+    def step_numbers(self) -> NDArray[np.int64]:
+        row_N = np.arange(len(self.name_N))
+        return row_N - np.maximum.accumulate(np.where(self.first_N(), row_N, 0))
+
+    def recoded(self, ours: str, source: Source) -> NDArray[Any]:
+        values = self.foreign(ours, source.column)
+        if source.values is None:
+            return values
+        kinds, kind_N = np.unique(values.astype(str), return_inverse=True)
+        for kind in kinds:
+            if kind not in source.values:
+                row = int(self.order_N[np.argmax(kinds[kind_N] == kind)])
+                known = ", ".join(source.values)
+                raise LivesError(f"{self.where}: {source.column} of row {row} is {kind}; {ours} knows {known}")
+        return np.array([source.values[kind] for kind in kinds])[kind_N]
+
+    def ends(self, columns: dict[str, Any]) -> NDArray[np.bool_]:
+        """Last rows of episodes; without episodes nothing is ever done."""
+        episode = self.mapping.episode
+        if episode is None:
+            return np.zeros(len(self.name_N), np.bool_)
+        if episode not in columns:
+            raise LivesError(f"{self.where}: derive.episode names {episode}, which is not one of our columns")
+        changes = (columns[episode][1:] != columns[episode][:-1]) | self.first_N()[1:]
+        return np.append(changes, True)
+
+    def best_action(self, best: BestAction, columns: dict[str, Any]) -> NDArray[Any]:
+        space = self.mapping.card.action_space
+        if not (isinstance(space, Discrete) and space.n == 2):
+            raise LivesError(f"{self.where}: derive.best_action wants two actions, the space is {space}")
+        marked = self.foreign("best_action", best.column).astype(str) == best.equals
+        best_N: NDArray[Any] = np.where(marked, columns["action"], 1 - columns["action"])
+        return best_N
+
+    def seconds(self, clock: Clock, done_N: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Seconds since the previous row of the episode; NaN in its first row."""
+        unknown = set(clock.unit_of_life) - {str(name) for name in self.name_N}
+        if unknown:
+            raise LivesError(f"{self.where}: derive.seconds.unit_of_life names no life: {', '.join(sorted(unknown))}")
+        unit_N = np.array([clock.unit_of_life.get(str(name), clock.unit) for name in self.name_N])
+        passed_N = np.diff(self.foreign("seconds", clock.column), prepend=np.nan) * unit_N
+        fresh_N = self.first_N() | np.append(True, np.asarray(done_N, np.bool_)[:-1])
+        return np.where(fresh_N, np.nan, passed_N).astype(np.float32)
+
+
+def _paced(lives: Lives) -> Lives:
+    """Tell the card the median pace, when seconds are known and the card is silent."""
+    if lives.card.seconds_per_decision is not None or "seconds" not in lives.extra:
+        return lives
+    pace = round(float(np.nanmedian(lives.extra["seconds"])), 4)
+    return replace(lives, card=replace(lives.card, seconds_per_decision=pace))

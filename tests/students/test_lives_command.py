@@ -1,0 +1,53 @@
+"""`plures lives` from a terminal."""
+
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from plures_students.commands import lives
+from plures_students.lives import read_lives
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(lives, [str(argument) for argument in arguments])
+
+
+def test_the_shipped_people_are_copied_described_and_split(tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    assert run("copy", "dezfouli2019_bandit", people).exit_code == 0
+    assert (people / "LICENSE").read_text().lstrip().startswith("Apache License")
+    said = run("describe", people).output
+    assert "132,251" in said
+    assert "Apache-2.0" in said
+    halves = tmp_path / "train", tmp_path / "test"
+    assert run("split", people, "--out", *halves, "--share", 0.8).exit_code == 0
+    assert [len(read_lives(half)) for half in halves] == [81, 20]
+
+
+def test_a_table_is_imported_by_its_mapping(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("who,did,got\n1,0,0.5\n1,1,0\n2,1,1\n")
+    (tmp_path / "map.json").write_text(
+        '{"card": {"observation_space": {"type": "Discrete", "n": 1}, "action_space": {"type": "Discrete", "n": 2}},'
+        ' "columns": {"life": "who", "action": "did", "reward": "got"}}'
+    )
+    done = run("import", tmp_path / "table.csv", "--map", tmp_path / "map.json", "--out", tmp_path / "lives")
+    assert done.output.endswith("2 lives, 3 steps\n")
+    assert read_lives(tmp_path / "lives").action_N.tolist() == [0, 1, 1]
+
+
+def test_a_wrong_call_fails_in_one_line(tmp_path: Path) -> None:
+    failed = run("describe", tmp_path / "nowhere")
+    assert failed.exit_code == 1
+    assert failed.output.startswith("Error: ")
+    assert "nowhere/card.json" in failed.output
+    assert failed.output.count("\n") == 1
+
+
+def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    run("copy", "dezfouli2019_bandit", people)
+    again = run("copy", "dezfouli2019_bandit", people)
+    onto = run("split", people, "--out", tmp_path / "new", people)
+    assert again.exit_code == onto.exit_code == 1
+    assert "exists; name a directory that does not" in again.output
+    assert len(read_lives(people)) == 101
+    assert not (tmp_path / "new").exists()
