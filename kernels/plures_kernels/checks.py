@@ -4,12 +4,15 @@ The axes of a tensor are the letters after the underscore of its name (`q_BHK`: 
 `bind_axes(pool_NHVK=…, q_BHK=…)` both names the tensors and says which extents must agree.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from .errors import InvalidArgument
+
+Run = TypeVar("Run", bound=Callable[..., object])
 
 SLOT_DTYPES = (torch.int32, torch.int64)
 
@@ -33,13 +36,14 @@ def bind_axes(**tensors: Tensor) -> dict[str, int]:
 
 def require_alike(**tensors: Tensor) -> None:
     """InvalidArgument unless all tensors are floating point, of one dtype, on one device."""
-    first_name, first = next(iter(tensors.items()))
+    (first_name, first), *_ = tensors.items()
     if first.dtype not in (torch.float32, torch.float64):
         raise InvalidArgument(f"{first_name} is {first.dtype}; use torch.float32 or torch.float64")
     for name, tensor in tensors.items():
         if tensor.dtype != first.dtype or tensor.device != first.device:
             raise InvalidArgument(
-                f"{name} is {tensor.dtype} on {tensor.device}; it must be {first.dtype} on {first.device}, as {first_name}"
+                f"{name} is {tensor.dtype} on {tensor.device}; it must be {first.dtype} on {first.device}, "
+                f"as {first_name} is"
             )
 
 
@@ -62,16 +66,30 @@ def require_separate_pages(pool_NHVK: Tensor) -> None:
         )
 
 
-def require_slots(pages: int, device: torch.device, read_B: Tensor, write_B: Tensor) -> None:
-    """InvalidArgument unless both are integer tensors on the device of the pool."""
-    for name, slots_B in (("read_B", read_B), ("write_B", write_B)):
+def require_slot_tensors(device: torch.device, **slots: Tensor) -> None:
+    """InvalidArgument unless the slots are integers on the device of the pool; `slots.require_slots` looks inside."""
+    for name, slots_B in slots.items():
         if slots_B.dtype not in SLOT_DTYPES:
             raise InvalidArgument(f"{name} is {slots_B.dtype}; use torch.int32 or torch.int64")
         if slots_B.device != device:
-            raise InvalidArgument(f"{name} is on {slots_B.device}; the pool is on {device}")
+            raise InvalidArgument(f"{name} is on {slots_B.device}; move it to {device}, where the pool is")
 
 
-def require_known(kind: str, name: str, known: Iterable[str]) -> None:
-    """InvalidArgument unless the name is one of the known ones."""
-    if name not in known:
-        raise InvalidArgument(f"{kind} {name!r} is not known; use one of {', '.join(sorted(known))}")
+def choose_backend(
+    backends: Mapping[str, Run],
+    made_for: Mapping[tuple[str, torch.dtype], str],
+    general: str,
+    of: Tensor,
+    name: str | None,
+) -> Run:
+    """The backend of that name, or when it is None the one made for the tensor's device and dtype, or the general one.
+
+    InvalidArgument when the name is not known, or names a backend made for other tensors.
+    """
+    kind = of.device.type, of.dtype
+    name = name or made_for.get(kind, general)
+    if name not in backends:
+        raise InvalidArgument(f"backend {name!r} is not known; use one of {', '.join(sorted(backends))}")
+    if name in made_for.values() and made_for.get(kind) != name:
+        raise InvalidArgument(f"backend {name!r} is not made for {of.dtype} on {of.device}; use {general!r}")
+    return backends[name]

@@ -1,0 +1,99 @@
+"""The gated delta rule over whole sequences on the CPU, float32: what training on CPU uses.
+
+B sequences, T time, H heads, K key channels, V value channels; R rows of a state are worked on at a time. M marks: the
+forward keeps the state before every `STRIDE`-th token, from which the backward computes the states between again.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit, prange, void
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ..compiled import SWITCH, fingerprint, float32_view
+from ..simd import zeros
+from . import cpu
+from .cpu import advance, query_and_key, rows_at_a_time
+from .cpu_backward import STRIDE, backward_kernel
+
+
+def scan(
+    q_BTHK: Tensor,
+    k_BTHK: Tensor,
+    v_BTHV: Tensor,
+    log_decay_BTH: Tensor,
+    beta_BTH: Tensor,
+    state_BHVK: Tensor,
+    normalize: bool,
+) -> tuple[Tensor, Tensor]:
+    """As `gated_delta.scan`; bit for bit what repeated `cpu.step` gives. Differentiable once."""
+    outputs: tuple[Tensor, Tensor] = _Scan.apply(q_BTHK, k_BTHK, v_BTHV, log_decay_BTH, beta_BTH, state_BHVK, normalize)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
+        tensors, ctx.normalize = [_dense(x) for x in inputs[:6]], inputs[6]
+        q_BTHK, _, v_BTHV, _, _, state_BHVK = tensors
+        B, H, V, K = state_BHVK.shape
+        marks = -(-q_BTHK.size(1) // STRIDE) if any(ctx.needs_input_grad) else 0
+        marks_BHMVK, y_BTHV, last_BHVK = torch.empty(B, H, marks, V, K), torch.empty(v_BTHV.shape), state_BHVK.clone()
+        _run(forward_kernel(K, rows_at_a_time(V, K)), tensors[:5], ctx.normalize, (marks_BHMVK, y_BTHV, last_BHVK))
+        ctx.save_for_backward(*tensors[:5], marks_BHMVK)
+        return y_BTHV, last_BHVK
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy_BTHV: Tensor, dlast_BHVK: Tensor) -> tuple[Tensor | None, ...]:
+        *tensors, marks_BHMVK = ctx.saved_tensors
+        V, K = marks_BHMVK.shape[-2:]
+        grads = [*(torch.empty(x.shape) for x in tensors), dlast_BHVK.clone(memory_format=torch.contiguous_format)]
+        kernel = backward_kernel(K, rows_at_a_time(V, K))
+        _run(kernel, [*tensors, marks_BHMVK, dy_BTHV.contiguous()], ctx.normalize, grads)
+        return *grads, None
+
+
+def _dense(x: Tensor) -> Tensor:
+    x = x.detach()
+    return x if x.stride(-1) == 1 or x.dim() == 3 else x.contiguous()
+
+
+def _run(kernel: Callable[..., None], inputs: Any, normalize: bool, outputs: Any) -> None:
+    kernel(*(x.numpy() for x in inputs), normalize, *(x.numpy() for x in outputs))
+
+
+@cache
+def forward_kernel(K: int, R: int) -> Callable[..., None]:
+    """The forward, compiled for keys of K channels. The last argument is the first state and becomes the last."""
+    sources = fingerprint(__file__, cpu.__file__)
+    gates, rows, states = float32_view(3), float32_view(4), float32_view(4)
+
+    @njit(
+        void(rows, rows, rows, gates, gates, SWITCH, float32_view(5), rows, states),
+        cache=True, parallel=True, nogil=True,
+    )  # fmt: skip
+    def kernel(
+        q_BTHK: Any, k_BTHK: Any, v_BTHV: Any, log_decay_BTH: Any, beta_BTH: Any, normalize: bool,
+        marks_BHMVK: Any, y_BTHV: Any, state_BHVK: Any,
+    ) -> None:  # fmt: skip
+        assert sources
+        B, T, H = beta_BTH.shape
+        for cell in prange(B * H):
+            b, h = divmod(np.int64(cell), H)
+            state_VK = state_BHVK[b, h]
+            for t in range(T):
+                if t % STRIDE == 0 and t < STRIDE * marks_BHMVK.shape[2]:
+                    marks_BHMVK[b, h, t // STRIDE] = state_VK
+                q, k = query_and_key(q_BTHK[b, t, h], k_BTHK[b, t, h], zeros(1, K), normalize)
+                advance(
+                    state_VK, state_VK, state_VK, q, k, v_BTHV[b, t, h], math.exp(log_decay_BTH[b, t, h]),
+                    beta_BTH[b, t, h], y_BTHV[b, t, h], zeros(R, K), zeros(1, R),
+                )  # fmt: skip
+
+    return kernel
