@@ -1,0 +1,1 @@
+"""`plures demo`: the main job on real data, from recorded people to copies that solve a problem together."""
