@@ -1,0 +1,1 @@
+"""Work queues that agents share, kept in Redis or Valkey."""

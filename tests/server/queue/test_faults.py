@@ -1,0 +1,174 @@
+"""What callers see when Redis is killed, stalls, is full, or its replies are lost."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from plures_server.errors import InvalidArgument, QueueUnavailable
+from plures_server.queue.chunks import Chunk
+from plures_server.queue.connection import ConnectionConfig
+from plures_server.queue.embedded import EmbeddedValkey
+from plures_server.queue.store import QueueStore
+from redis.asyncio import Redis
+
+from .helpers import LossyProxy, chunks, complete_all, ids, wait_until
+
+IMPATIENT = ConnectionConfig(socket_timeout_s=0.2, patience_s=0.2)
+
+
+@pytest.fixture
+async def valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    """A server that the test may mistreat."""
+    async with EmbeddedValkey(tmp_path / "queue") as valkey:
+        yield valkey
+
+
+def kill(valkey: EmbeddedValkey, number: signal.Signals) -> None:
+    assert valkey.pid
+    os.kill(valkey.pid, number)
+
+
+async def die(valkey: EmbeddedValkey) -> None:
+    kill(valkey, signal.SIGKILL)
+
+    async def is_dead() -> bool:
+        return valkey.pid is None
+
+    await wait_until(is_dead)
+
+
+async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(valkey: EmbeddedValkey) -> None:
+    async with QueueStore(valkey.url, connection=IMPATIENT) as store:
+        await store.enqueue("q", "submit", chunks(1, 2, 4, 8))
+        lease = await store.lease("q", 3, 60_000)
+        done, failed, held = ids(lease)
+        await store.complete("q", lease.token, [(done, b"result")])
+        await store.fail("q", lease.token, [failed], "no")
+        before, results = await store.stats("q"), await store.results("q", "", 10)
+
+        await die(valkey)
+        for attempt in (
+            lambda: store.stats("q"),
+            lambda: store.lease("q", 1, 1_000),
+            lambda: store.results("q", "", 1, block_ms=50),
+        ):
+            with pytest.raises(QueueUnavailable, match=r"valkey\.sock cannot be used: .*check that it runs"):
+                await attempt()
+
+        await valkey.start()
+        assert await store.stats("q") == before
+        assert await store.results("q", "", 10) == results
+        assert await store.complete("q", lease.token, [(done, b"again"), (held, b"late")]) == {done, held}
+        assert (await store.stats("q")).done == 5
+
+
+async def test_what_may_be_repeated_outlasts_a_restart(valkey: EmbeddedValkey) -> None:
+    async with QueueStore(valkey.url) as store:
+        await store.enqueue("q", "submit", chunks(1, 2))
+        lease = await store.lease("q", 2, 60_000)
+        await die(valkey)
+        async with asyncio.TaskGroup() as tasks:
+            completing = tasks.create_task(complete_all(store, "q", lease))
+            reading = tasks.create_task(store.results("q", "", 10, block_ms=2_000))
+            await valkey.start()
+        assert completing.result() == ids(lease)
+        assert len(reading.result()) in (1, 2)
+
+
+async def test_a_server_that_stalls_is_unavailable_until_it_goes_on(valkey: EmbeddedValkey) -> None:
+    async with QueueStore(valkey.url, connection=IMPATIENT) as store:
+        await store.enqueue("q", "submit", chunks(1))
+        kill(valkey, signal.SIGSTOP)
+        try:
+            for attempt in (
+                lambda: store.stats("q"),
+                lambda: store.lease("q", 1, 60_000),
+                lambda: store.enqueue("q", "stalled", chunks(2)),
+            ):
+                with pytest.raises(QueueUnavailable, match="Timeout"):
+                    await attempt()
+        finally:
+            kill(valkey, signal.SIGCONT)
+
+        async def submission_is_known() -> bool:
+            return (await store.enqueue("q", "stalled", chunks(2))).duplicate
+
+        await wait_until(submission_is_known)
+        stats = await store.stats("q")
+        assert stats.ready + stats.leased == 3
+
+
+async def test_a_lost_reply_makes_no_second_submission(redis: Redis, server_url: str, tmp_path: Path) -> None:
+    async with LossyProxy(server_url, tmp_path) as proxy, QueueStore(proxy.url) as store:
+        await store.enqueue("q", "first", chunks(1))
+        proxy.lose_replies(3)
+        assert (await store.enqueue("q", "second", chunks(2, 3))).items == 5
+        assert (await store.stats("q")).ready == 6
+
+
+async def test_a_lost_reply_makes_no_accepted_result_look_refused(
+    redis: Redis, server_url: str, tmp_path: Path
+) -> None:
+    async with LossyProxy(server_url, tmp_path) as proxy, QueueStore(proxy.url) as store:
+        await store.enqueue("q", "first", chunks(1, 2))
+        lease = await store.lease("q", 2, 60_000)
+        # The script is not known to the server yet, so the first reply lost is one that says so.
+        proxy.lose_replies(3)
+        assert await complete_all(store, "q", lease) == ids(lease)
+        assert proxy.losses == 0
+        assert (await store.stats("q")).done == 3
+        assert len(await store.results("q", "", 10)) == 2
+
+
+async def test_a_failure_whose_reply_is_lost_counts_once(redis: Redis, server_url: str, tmp_path: Path) -> None:
+    async with LossyProxy(server_url, tmp_path) as proxy, QueueStore(proxy.url) as store:
+        await store.enqueue("q", "submit", chunks(1))
+        first = await store.lease("q", 1, 60_000)
+        proxy.lose_replies(3)
+        await store.fail("q", first.token, ids(first), "no")
+        [again] = (await store.lease("q", 1, 60_000)).chunks
+        assert again.attempt == 2
+
+
+async def test_a_lease_whose_reply_is_lost_is_not_asked_for_again(
+    redis: Redis, server_url: str, tmp_path: Path
+) -> None:
+    async with LossyProxy(server_url, tmp_path) as proxy, QueueStore(proxy.url) as store:
+        await store.enqueue("q", "submit", chunks(1, 1, 1))
+        await store.lease("q", 1, 60_000)
+        proxy.lose_replies(1)
+        with pytest.raises(QueueUnavailable):
+            await store.lease("q", 1, 60_000)
+        stats = await store.stats("q")
+        assert (stats.ready, stats.leased) == (1, 2)
+
+
+async def test_a_server_without_memory_refuses_a_submission_as_a_whole(redis: Redis, server_url: str) -> None:
+    async with QueueStore(server_url) as store:
+        await store.enqueue("q", "small", chunks(1))
+        used = (await redis.info("memory"))["used_memory"]
+        await redis.config_set("maxmemory", used + 2_000_000)
+        big = [Chunk(bytes(500_000), 1)] * 10
+        try:
+            with pytest.raises(QueueUnavailable, match=r"OutOfMemoryError: .*; mend that .*memory"):
+                await store.enqueue("q", "big", big)
+            assert (await store.stats("q")).ready == 1
+        finally:
+            await redis.config_set("maxmemory", 0)
+        assert not (await store.enqueue("q", "big", big)).duplicate
+
+
+async def test_errors_name_the_address_and_keep_the_password() -> None:
+    async with QueueStore("redis://user:secret@127.0.0.1:1/3", connection=IMPATIENT) as store:
+        with pytest.raises(QueueUnavailable) as caught:
+            await store.stats("q")
+    assert "redis://127.0.0.1:1/3 " in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match=r"'localhost:6379' is not the address of a Redis server: .*redis://"):
+        QueueStore("localhost:6379")
