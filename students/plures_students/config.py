@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Discrete, MultiDiscrete, Space
 from plures_kernels.errors import InvalidArgument
 
 from .spaces import encoded_width, space_from_json, space_to_json
@@ -30,11 +30,11 @@ class StudentConfig:
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise InvalidArgument(f"rule {self.rule!r} is not one of {', '.join(RULES)}")
-        if not isinstance(self.observation_space, Discrete | MultiDiscrete | Box):
-            raise InvalidArgument(f"observation space {self.observation_space} is not Discrete, MultiDiscrete or Box")
         if not isinstance(self.action_space, Discrete):
             raise InvalidArgument(f"action space {self.action_space} is not Discrete; students choose among n actions")
-        for name in ("width", "layers", "heads", "key_width", "value_width", "mlp_width"):
+        for name in _SPACES:
+            space_to_json(getattr(self, name))  # refuses what could not be saved
+        for name in _SIZES:
             if not 1 <= getattr(self, name) <= MAX_WIDTH:
                 raise InvalidArgument(f"{name} {getattr(self, name)} is not in 1 … {MAX_WIDTH}")
 
