@@ -86,7 +86,7 @@ class CohortInfo:
             count=message.count,
             alive=message.alive,
             seed=message.seed,
-            parent=message.parent or None,
+            parent=short(message.parent) or None,
             state_bytes=message.state_bytes,
             min_step=message.min_step,
             max_step=message.max_step,

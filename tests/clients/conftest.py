@@ -1,11 +1,15 @@
-"""Servers that fail on purpose: real gRPC, with servicers that a test writes."""
+"""A cohort on the real server to try things on, and servers that fail on purpose: real gRPC, servicers of a test."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import grpc
 import pytest
+from plures_client import Client, Cohort
+from plures_client.errors import NotFound
 
 Serve = Callable[[Callable[[grpc.Server], None]], str]
 
@@ -26,3 +30,25 @@ def serve() -> Iterator[Serve]:
     """Start a server with what `add` adds to it, and give its address."""
     with ExitStack() as stack:
         yield lambda add: stack.enter_context(serving(add))
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A name for a cohort or queue that no other test uses."""
+    return f"t-{zlib.crc32(request.node.nodeid.encode()):x}"
+
+
+@pytest.fixture
+def client(server: Any) -> Iterator[Client]:
+    """A client of the server that all tests share."""
+    with Client(server.address) as client:
+        yield client
+
+
+@pytest.fixture
+def cohort(client: Client, name: str) -> Iterator[Cohort]:
+    """A hundred newborn agents, retired when the test is over."""
+    cohort = client.cohorts.start(name, student="bandit", count=100, seed=7)
+    yield cohort
+    with suppress(NotFound):
+        cohort.retire()

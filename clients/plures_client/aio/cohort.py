@@ -74,7 +74,7 @@ class AsyncCohort:
         """Run a task on every agent, or those named, `steps` steps each: one number, or one an agent, not increasing.
 
         `parameters`, by name or as an array in the task's order: one value for all agents, or one an agent.
-        """Run a task on every agent, or those named: `steps` for all alike, or for each, not increasing.
+        Every step of the first `record` agents is recorded; the last of one that is done early is repeated.
         """
         request = run_request(self.name, task, steps=steps, seed=seed, record=record, ordinals=ordinals)
         return AsyncRun(self._wire, request, parameters)

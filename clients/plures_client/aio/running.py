@@ -114,8 +114,8 @@ def run_request(
         seed=seed,
         record=record,
     )
-    if isinstance(steps, int):
-        request.steps = steps
+    if isinstance(steps, int | np.integer):
+        request.steps = int(steps)
     else:
         request.steps_each.CopyFrom(encode(steps, np.uint32))
     return request

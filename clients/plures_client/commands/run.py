@@ -58,9 +58,11 @@ def _watch(running: "Run", hidden: bool) -> None:
 
     from ..results import RunProgress
 
-    rate = TextColumn("{task.fields[rate]:,.0f} agent-steps/s, mean reward {task.fields[reward]:.3f}")
     console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), rate, console=console, disable=hidden) as bar:
+    rate = TextColumn("{task.fields[rate]:,.0f} agent-steps/s, mean reward {task.fields[reward]:.3f}")
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn(), rate)
+    hidden = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         ticks = bar.add_task("ticks", total=None, rate=0.0, reward=0.0)
         for event in running:
             if isinstance(event, RunProgress):

@@ -86,7 +86,7 @@ class BestArm:
             rate=rate,
             best_rate=best,
             quality=rate / best if best > 0 else 1.0,
-            rank=1 - np.count_nonzero(self.rates > rate) / (len(self.rates) - 1),
+            rank=1 - int(np.count_nonzero(self.rates > rate)) / (len(self.rates) - 1),
             arms=len(self.rates),
             entrants=outcome.entrants,
             copies=outcome.copies,
