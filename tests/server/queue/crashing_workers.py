@@ -13,9 +13,9 @@ import time
 from plures_server.errors import QueueUnavailable
 from plures_server.queue.store import QueueConfig, QueueStore
 
-VISIBILITY_MS = 300
+VISIBILITY_MS = 150
 CONFIG = QueueConfig(max_attempts=1_000)
-CRASH, STALL, KILL = 0.02, 0.01, 0.1
+CRASH, STALL, KILL = 0.02, 0.04, 0.1
 
 
 async def work(url: str) -> None:
