@@ -12,9 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from hypothesis import settings
 from plures_students.checkpoint import save_checkpoint
 from plures_students.config import StudentConfig
 from plures_students.model import Student
+
+# A busy machine is no finding.
+settings.register_profile("plures", deadline=None)
+settings.load_profile("plures")
 
 
 @dataclass

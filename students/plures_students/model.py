@@ -3,6 +3,7 @@
 Shapes: B rows (agents or lives), T steps, D width, H heads, K key width, V value width, A actions, N pages.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -45,11 +46,12 @@ class Memory(nn.Module):
         self._init_gates()
 
     def _init_gates(self) -> None:
-        """Spread the heads over time scales: half-lives of 7 steps, 70, … at the start of training."""
-        half_lives = 7.0 * 10.0 ** torch.arange(self.heads)
-        decay = torch.exp2(-1 / half_lives)
+        """Spread the heads over time scales: half-lives of 7 steps, 70, … 70,000, and again, as training starts."""
+        half_lives = 7.0 * 10.0 ** (torch.arange(self.heads) % 5)
+        # logit(2^(-1/h)), written so that it does not round 1 - 2^(-1/h) away.
+        decay_logits = -torch.log(torch.expm1(math.log(2) / half_lives))
         with torch.no_grad():
-            self.project.bias[-2 * self.heads : -self.heads] = torch.logit(decay)
+            self.project.bias[-2 * self.heads : -self.heads] = decay_logits
 
     def gates(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """q, k [..., H, K], v [..., H, V], log decay and learning rate β [..., H] for x [..., D]."""
