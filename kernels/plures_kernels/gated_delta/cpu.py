@@ -49,6 +49,13 @@ def rows_at_a_time(V: int, K: int) -> int:
 
 
 @njit
+def copy(old_VK: Any, new_VK: Any, tile: Any) -> None:
+    """new becomes old."""
+    for i in range(0, new_VK.shape[0], height(tile)):
+        store(new_VK, (i, 0), load(old_VK, (i, 0), tile))
+
+
+@njit
 def unit(row: Any) -> Any:
     """As `norm.unit`."""
     return scaled(ONE / math.sqrt(dot(row, row) + SMALL), row)

@@ -36,7 +36,7 @@ from ..simd import (
     zeros_like,
 )  # fmt: skip
 from . import cpu
-from .cpu import ONE, SMALL, query_and_key
+from .cpu import ONE, SMALL, copy, query_and_key
 
 # Tokens from mark to mark; the states between two marks should stay in the second-level cache.
 STRIDE = 16
@@ -65,7 +65,7 @@ def backward_kernel(K: int, R: int) -> Callable[..., None]:
             states, errors = np.empty((STRIDE + 1, V, K), np.float32), np.empty((STRIDE, V), np.float32)
             for m in range(M - 1, -1, -1):
                 first, after = m * STRIDE, min((m + 1) * STRIDE, T)
-                states[0] = marks_BHMVK[b, h, m]
+                copy(marks_BHMVK[b, h, m], states[0], zeros(R, K))
                 for t in range(first, after):
                     _, k = query_and_key(q_BTHK[b, t, h], k_BTHK[b, t, h], zeros(1, K), normalize)
                     replay(

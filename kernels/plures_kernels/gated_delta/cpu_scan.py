@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from ..compiled import SWITCH, fingerprint, float32_view
 from ..simd import zeros
 from . import cpu
-from .cpu import advance, query_and_key, rows_at_a_time
+from .cpu import advance, copy, query_and_key, rows_at_a_time
 from .cpu_backward import STRIDE, backward_kernel
 
 
@@ -89,7 +89,7 @@ def forward_kernel(K: int, R: int) -> Callable[..., None]:
             state_VK = state_BHVK[b, h]
             for t in range(T):
                 if t % STRIDE == 0 and t < STRIDE * marks_BHMVK.shape[2]:
-                    marks_BHMVK[b, h, t // STRIDE] = state_VK
+                    copy(state_VK, marks_BHMVK[b, h, t // STRIDE], zeros(R, K))
                 q, k = query_and_key(q_BTHK[b, t, h], k_BTHK[b, t, h], zeros(1, K), normalize)
                 advance(
                     state_VK, state_VK, state_VK, q, k, v_BTHV[b, t, h], math.exp(log_decay_BTH[b, t, h]),
