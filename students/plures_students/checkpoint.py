@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from plures_kernels.errors import InvalidArgument
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .config import StudentConfig
 from .errors import CheckpointError
@@ -30,12 +30,16 @@ class Checkpoint:
 
 def save_checkpoint(directory: Path, student: Student, card: dict[str, Any]) -> None:
     """Write a student; each file appears whole or not at all."""
-    directory.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().contiguous() for name, tensor in student.state_dict().items()}
-    _replace(directory / WEIGHTS, lambda path: save_file(weights, path))
-    for name, form in ((CONFIG, student.config.to_json()), (CARD, card)):
-        text = json.dumps(form, indent=2) + "\n"
-        _replace(directory / name, lambda path, text=text: path.write_text(text))
+    forms = {CONFIG: student.config.to_json(), CARD: card}
+    files = {WEIGHTS: save(weights)} | {
+        name: f"{json.dumps(form, indent=2)}\n".encode() for name, form in forms.items()
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        temporary = directory / f".{name}.{os.getpid()}"
+        temporary.write_bytes(data)
+        os.replace(temporary, directory / name)
 
 
 def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -55,8 +59,8 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Chec
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        form = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        form = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(form, dict):
         raise CheckpointError(f"{path} holds a {type(form).__name__}, not a JSON object")
@@ -81,9 +85,3 @@ def _read_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, t
         if not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path}: {name} holds values that are not finite")
     return found
-
-
-def _replace(path: Path, write: Any) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(temporary)
-    os.replace(temporary, path)
