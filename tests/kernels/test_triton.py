@@ -1,0 +1,82 @@
+"""The Triton kernels on a machine without a GPU: run by the interpreter, and compiled for an H100 or H200 (sm_90)."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+if sys.platform != "linux":
+    pytest.skip("Triton exists for Linux only", allow_module_level=True)
+
+import triton
+from plures_kernels.gated_delta import naive
+from plures_kernels.gated_delta import triton as gated_delta
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+HERE = Path(__file__).parent
+DIVISIBLE_BY_16 = [["tt.divisibility", 16]]
+
+
+def compile_for_sm90(V, K):
+    """The gated delta step as specialised for a pool of whole pages: aligned pointers, strides that 16 divides."""
+    kernel = gated_delta.step_kernel
+    constants = {**gated_delta.tile_shape(2, V, K), "NORMALIZE": True, "EPSILON": 1e-6, "ALIGNED": True}
+    kinds = {"p_read": "*i64", "p_write": "*i64"}
+    signature = {
+        name: "constexpr" if name in constants else kinds.get(name, "*fp32" if name.startswith("p_") else "i32")
+        for name in kernel.arg_names
+    }
+    aligned = re.compile("p_|pool_(n|h)")
+    attributes = {(i,): DIVISIBLE_BY_16 for i, name in enumerate(kernel.arg_names) if aligned.match(name)}
+    source = ASTSource(kernel, signature, constexprs=constants, attrs=attributes)
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=gated_delta.OPTIONS)
+
+
+def resources(compiled, tmp_path):
+    """What ptxas gave the kernel: registers a thread; bytes of stack and of local memory, where spills go."""
+    cubin = tmp_path / "kernel.cubin"
+    cubin.write_bytes(compiled.asm["cubin"])
+    command = [triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", cubin]
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {name: int(value) for name, value in re.findall(r"(REG|STACK|LOCAL|SHARED):(\d+)", report)}
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
+def test_the_compiled_step_spills_nothing_and_leaves_room_for_1024_threads(size, tmp_path):
+    used = resources(compile_for_sm90(size, size), tmp_path)
+    assert used["STACK"] == used["LOCAL"] == 0
+    # 65,536 registers a multiprocessor.
+    assert used["REG"] <= 64
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
+def test_the_compiled_step_moves_states_by_128_bits(size):
+    ptx = compile_for_sm90(size, size).asm["ptx"]
+    threads = 32 * gated_delta.OPTIONS["num_warps"]
+    wide = gated_delta.TILE // threads // 4
+    assert len(re.findall(r"ld\.global(\.\w+(::\w+)?)*\.v4\.b32", ptx)) >= wide
+    assert len(re.findall(r"st\.global(\.\w+(::\w+)?)*\.v4\.b32", ptx)) == wide
+
+
+def test_the_interpreted_step_keeps_its_promises():
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / "interpreted" / "gated_delta.py"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_step_on_a_gpu_agrees_with_the_truth(draw_step):
+    step = draw_step(B=1000)
+    truth = step.copy(torch.float64)
+    there = [x.cuda() for x in step.arguments]
+    torch.testing.assert_close(
+        gated_delta.step(*there, True).cpu().double(), naive.step(*truth.arguments, True), rtol=1e-4, atol=1e-4
+    )
+    torch.testing.assert_close(there[0].cpu().double(), truth.pool_NHVK, rtol=1e-4, atol=1e-4, equal_nan=True)
