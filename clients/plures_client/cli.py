@@ -30,17 +30,15 @@ class Plures(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            raise _as_click(error) from error
+            from .errors import PluresClientError
+
+            if isinstance(error, PluresClientError):
+                raise click.ClickException(str(error)) from error
+            raise
 
     def _summary(self, name: str) -> str:
         own = self.commands.get(name)
         return own.get_short_help_str(limit=80) if own else summary_of(name)
-
-
-def _as_click(error: Exception) -> Exception:
-    from .errors import PluresClientError
-
-    return click.ClickException(str(error)) if isinstance(error, PluresClientError) else error
 
 
 @click.group(cls=Plures, context_settings={"auto_envvar_prefix": "PLURES", "show_default": True})

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from ..aio.cohort import AsyncCohort
 from ..aio.queue import AsyncQueue, Keep
-from ..errors import FailedPrecondition, NotFound, PluresClientError, ServerError, Unavailable
+from ..errors import AlreadyExists, FailedPrecondition, NotFound, PluresClientError, ServerError, Unavailable
 from ..items import Items
 from ..ordinals import OrdinalsLike
 from .problem import Results
@@ -43,7 +43,7 @@ class Workshop:
     async def __aexit__(self, *_: object) -> None:
         if self._opened:
             with suppress(NotFound):
-                await self._queue.delete()
+                await _persist(self._queue.delete)
 
     async def do(self, label: str, items: Items) -> Results:
         """Have all items done and give their results in order; `label` names them in reports.
@@ -68,7 +68,9 @@ class Workshop:
         self._opened = True
         await _persist(lambda: self._queue.enqueue(items, submit_id=f"from-{self._submitted}"))
         if not self._attached:
-            await self._queue.attach(self._cohort.name, keep=self._keep, ordinals=self._ordinals)
+            # The queue is our own: who works it already was attached by an attempt whose answer was lost.
+            with suppress(AlreadyExists):
+                await _persist(lambda: self._queue.attach(self._cohort.name, keep=self._keep, ordinals=self._ordinals))
             self._attached = True
 
     async def _collect(self, tray: Tray, label: str) -> None:
