@@ -12,6 +12,8 @@ Slots = NDArray[np.int32]
 
 NEWBORN = 0
 """The page of zeros that every newborn agent reads from; never written, never freed."""
+# numpy is seventy times as fast when it need not convert what it adds.
+_ONE = np.int32(1)
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,12 @@ class Pages:
 
     def retain(self, pages: Slots) -> None:
         """One more reference for each entry."""
-        np.add.at(self._references, pages, 1)
+        np.add.at(self._references, pages, _ONE)
 
     def release(self, pages: Slots) -> None:
         """One reference less for each entry; pages without any are free."""
-        np.subtract.at(self._references, pages, 1)
-        gone = np.unique(pages[self._references[pages] == 0])
+        np.subtract.at(self._references, pages, _ONE)
+        gone = self._each_once(pages[self._references[pages] == 0])
         if len(gone):
             self._freed.append(gone)
             self._freed_count += len(gone)
@@ -98,6 +100,14 @@ class Pages:
     def settle(self, turnover: Turnover) -> None:
         """The states are written: give up the pages they were read from."""
         self.release(turnover.read[turnover.moved])
+
+    def _each_once(self, unreferenced: Slots) -> Slots:
+        # To sort a million pages takes a second. Their counts, all 0, serve to mark the last mention of each.
+        marks = np.arange(1, 1 + len(unreferenced), dtype=np.int32)
+        self._references[unreferenced] = marks
+        last_mentions = unreferenced[self._references[unreferenced] == marks]
+        self._references[unreferenced] = 0
+        return last_mentions
 
     def _take_freed(self, count: int) -> Slots:
         taken: list[Slots] = []
