@@ -105,7 +105,7 @@ class Pages:
         # To sort a million pages takes a second. Their counts, all 0, serve to mark the last mention of each.
         marks = np.arange(1, 1 + len(unreferenced), dtype=np.int32)
         self._references[unreferenced] = marks
-        last_mentions = unreferenced[self._references[unreferenced] == marks]
+        last_mentions: Slots = unreferenced[self._references[unreferenced] == marks]
         self._references[unreferenced] = 0
         return last_mentions
 
