@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import torch
+from plures_kernels.threads import use_one_core
 
 
 class Crew:
@@ -11,7 +12,10 @@ class Crew:
 
     def __init__(self, device: torch.device) -> None:
         self.workers = torch.get_num_threads() if device.type == "cpu" else 1
-        self._threads = ThreadPoolExecutor(self.workers, "tile", _work_alone) if device.type == "cpu" else None
+        self._threads: ThreadPoolExecutor | None = None
+        if device.type == "cpu":
+            # Two levels of threads would get in each other's way: cores are given to tiles, not to parts of one.
+            self._threads = ThreadPoolExecutor(self.workers, "tile", use_one_core)
 
     def each(self, work: Callable[[slice], None], tiles: Sequence[slice]) -> None:
         """Do the work for every tile; raise what the first failing one raised, when all have ended."""
@@ -29,8 +33,3 @@ class Crew:
         """End the threads."""
         if self._threads is not None:
             self._threads.shutdown()
-
-
-def _work_alone() -> None:
-    # Two levels of threads would get in each other's way: cores are given to tiles, not to the operators within one.
-    torch.set_num_threads(1)

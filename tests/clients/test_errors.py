@@ -1,6 +1,7 @@
 """How failures reach the caller: real gRPC, servers that fail on purpose."""
 
 import time
+from typing import Any
 
 import grpc
 import pytest
@@ -16,6 +17,7 @@ from plures_client.errors import (
     BY_CODE,
     DeadlineExceeded,
     FailedPrecondition,
+    InvalidArgument,
     NotFound,
     PluresClientError,
     ResourceExhausted,
@@ -23,6 +25,7 @@ from plures_client.errors import (
     Unavailable,
 )
 from plures_client.status import from_item_error
+from plures_client.whole import whole
 
 
 class Refusing(StudentServiceServicer):
@@ -146,3 +149,9 @@ def test_all_exceptions_have_one_root_and_fit_into_pythons():
     assert issubclass(BY_CODE[3], ValueError)
     assert issubclass(BY_CODE[4], TimeoutError)
     assert issubclass(BY_CODE[5], LookupError)
+
+
+@pytest.mark.parametrize("value", [-1, 2**32, 1.5, True, None])
+def test_what_is_no_count_is_refused_before_it_is_sent(value: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"count .* is not a whole number from 0 to 2\^32 - 1"):
+        whole(value, 32, "count")

@@ -6,6 +6,7 @@ from plures.v1.agent_pb2 import GetPoolRequest, ListCohortsRequest, RestoreReque
 
 from ..names import full
 from ..records import CohortInfo, PoolInfo
+from ..whole import whole
 from .catalogue import AsyncStudents, AsyncTasks
 from .cohort import AsyncCohort, started
 from .queue import AsyncQueue
@@ -65,7 +66,12 @@ class AsyncCohorts:
 
     async def start(self, name: str, *, student: str, count: int, seed: int = 0) -> AsyncCohort:
         """Start `count` newborn agents of a student."""
-        request = StartCohortRequest(cohort_id=name, student=full("students", student), count=count, seed=seed)
+        request = StartCohortRequest(
+            cohort_id=name,
+            student=full("students", student),
+            count=whole(count, 32, "count"),
+            seed=whole(seed, 64, "seed"),
+        )
         answer = await self._wire.call(self._wire.to.agents.StartCohort, request)
         return started(self._wire, answer.cohort)
 

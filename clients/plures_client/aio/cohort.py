@@ -12,6 +12,7 @@ from ..names import full, short
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
 from ..results import ActResult
+from ..whole import whole
 from .acting import AsyncActStream, Seen, parts
 from .catalogue import AsyncTasks
 from .queue import AsyncQueue
@@ -84,9 +85,9 @@ class AsyncCohort:
         request = ForkRequest(
             name=self._full,
             ordinals=wire_ordinals.encode(ordinals),
-            copies=copies,
+            copies=whole(copies, 32, "copies"),
             cohort_id=name,
-            seed=seed,
+            seed=whole(seed, 64, "seed"),
         )
         answer = await self._wire.call(self._wire.to.agents.Fork, request)
         return started(self._wire, answer.cohort)

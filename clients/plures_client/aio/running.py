@@ -15,6 +15,7 @@ from ..names import full
 from ..ordinals import OrdinalsLike
 from ..results import RunProgress, RunRecord, RunResult
 from ..tensors import decode, encode
+from ..whole import whole
 from .catalogue import AsyncTasks
 from .wire import Wire
 
@@ -111,8 +112,8 @@ def run_request(
         cohort=full("cohorts", cohort),
         ordinals=wire_ordinals.encode(ordinals),
         task=full("tasks", task),
-        seed=seed,
-        record=record,
+        seed=whole(seed, 64, "seed"),
+        record=whole(record, 32, "record"),
     )
     if isinstance(steps, int | np.integer):
         request.steps = int(steps)

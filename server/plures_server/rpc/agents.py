@@ -134,7 +134,7 @@ def cohort_message(pool: Pool, cohort: Cohort) -> pb.Cohort:
         count=cohort.count,
         alive=len(steps),
         seed=cohort.seed,
-        parent=cohort.parent,
+        parent=f"cohorts/{cohort.parent}" if cohort.parent else "",
         state_bytes=pool.own_bytes(cohort),
         min_step=int(steps.min()),
         max_step=int(steps.max()),
