@@ -11,8 +11,11 @@ local depth = tonumber(call('HGET', counts, 'ready') or 0) + tonumber(call('HGET
 if depth + items > tonumber(ARGV[3]) then return {'full', depth} end
 
 call('HSETNX', counts, 'incarnation', ARGV[2])
+local chunks = (#ARGV - 4) / 2
+local sequence = call('HINCRBY', counts, 'sequence', chunks) - chunks
 for i = 5, #ARGV, 2 do
-  local id = string.format('%d:%d', call('HINCRBY', counts, 'sequence', 1), ARGV[i])
+  sequence = sequence + 1
+  local id = string.format('%d:%d', sequence, ARGV[i])
   call('HSET', payloads, id, ARGV[i + 1])
   call('RPUSH', ready, id)
 end

@@ -16,16 +16,16 @@ if not ids then return {} end
 -- The incarnation fences holders of a queue of the same name that was deleted.
 local epoch = call('HINCRBY', counts, 'epoch', 1)
 local token = string.format('%s-%d', call('HGET', counts, 'incarnation'), epoch)
-local lease = {token}
-local items = 0
-for _, id in ipairs(ids) do
-  call('ZADD', leases, now + tonumber(ARGV[3]), id)
-  call('HSET', holders, id, token)
-  lease[#lease + 1] = id
-  lease[#lease + 1] = call('HGET', payloads, id)
-  lease[#lease + 1] = call('HINCRBY', attempts, id, 1)
+local packed = call('HMGET', payloads, unpack(ids))
+local lease, tokens, deadlines, items = {token}, {}, {}, 0
+for i, id in ipairs(ids) do
+  lease[3 * i - 1], lease[3 * i], lease[3 * i + 1] = id, packed[i], call('HINCRBY', attempts, id, 1)
+  tokens[2 * i - 1], tokens[2 * i] = id, token
+  deadlines[2 * i - 1], deadlines[2 * i] = now + tonumber(ARGV[3]), id
   items = items + items_of(id)
 end
+call('HSET', holders, unpack(tokens))
+call('ZADD', leases, unpack(deadlines))
 count('ready', -items)
 count('leased', items)
 return lease
