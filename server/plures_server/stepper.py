@@ -12,6 +12,7 @@ from plures_students.spaces import dtype_of
 from torch import Tensor
 
 from .crew import Crew
+from .errors import InvalidArgument
 from .pages import Pages
 from .students import ServedStudent
 from .wave import Wave
@@ -58,22 +59,36 @@ class Stepper:
         return next((rows for rows in self.tiles if rows >= count), self.tiles[-1])
 
     def _agreeing(self, tiles: tuple[int, ...]) -> tuple[int, ...]:
-        """The tile sizes that give the same bits as the largest on this device, found by trying."""
+        """The tile sizes that give the same bits as the largest on this device, found by trying.
+
+        Raises InvalidArgument when, in the largest, a row's bits depend on its place.
+        """
+        largest = tiles[-1]
         trials: list[Tensor] = []
 
         def try_all(_: slice) -> None:
-            trials.extend(self._trial(rows, tiles[-1]) for rows in tiles)
+            trials.extend(self._trial(rows, largest) for rows in tiles)
+            trials.append(self._trial(largest, largest, moved_by=1))
 
         self.crew.each(try_all, [slice(0, 1)])
+        *trials, moved = trials
+        if not torch.equal(moved, trials[-1]):
+            raise InvalidArgument(
+                f"student {self.student.name!r} cannot be served here: this machine rounds a row's products by its "
+                "place in the batch; widths that are powers of two avoid that"
+            )
         return tuple(rows for rows, trial in zip(tiles, trials, strict=True) if torch.equal(trial, trials[-1]))
 
-    def _trial(self, rows: int, largest: int) -> Tensor:
-        """Logits and states after one random wave of `largest` agents, stepped in tiles of so many rows."""
+    def _trial(self, rows: int, largest: int, moved_by: int = 0) -> Tensor:
+        """Logits and states after one random wave of `largest` agents, stepped in tiles of so many rows.
+
+        The agents stand in the wave moved by so many places; their results are in order.
+        """
         config, generator = self.student.config, torch.Generator().manual_seed(0)
         device = self.pages.data.device
         pages = torch.randn(largest, config.page_floats, generator=generator).to(device)
-        reward = torch.randn(largest, generator=generator).to(device)
-        slots = torch.arange(largest, dtype=torch.int32, device=device)
+        reward = torch.randn(largest, generator=generator).to(device).roll(moved_by)
+        slots = torch.arange(largest, dtype=torch.int32, device=device).roll(moved_by)
         blank = (self.blank_observation(largest), torch.zeros_like(slots), reward, torch.zeros_like(reward))
         logits = []
         for first in range(0, largest, rows):
@@ -81,7 +96,7 @@ class Stepper:
             write = _padded(slots[part], rows, PADDING)
             inputs = Inputs(*(_padded(x[part], rows, 0) for x in blank))
             logits.append(self.student.model.step(pages, write, write, inputs)[: len(slots[part])])
-        return torch.cat([torch.cat(logits).flatten(), pages.flatten()])
+        return torch.cat([torch.cat(logits).roll(-moved_by, dims=0).flatten(), pages.flatten()])
 
 
 def _padded(x: Tensor, rows: int, filler: int) -> Tensor:

@@ -11,6 +11,10 @@ from .spaces import encoded_width, space_from_json, space_to_json
 
 RULES = ("gated_delta",)
 MAX_WIDTH = 4096
+WIDTH_STEP = 16
+"""Rows of so many floats start alike in the registers of a processor: matrix products then round every row alike, and
+an agent's life does not depend on its place in a batch.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class StudentConfig:
         for name in _SIZES:
             if not 1 <= getattr(self, name) <= MAX_WIDTH:
                 raise InvalidArgument(f"{name} {getattr(self, name)} is not in 1 … {MAX_WIDTH}")
+        if self.width % WIDTH_STEP:
+            raise InvalidArgument(f"width {self.width} is not a multiple of {WIDTH_STEP}")
 
     @property
     def actions(self) -> int:

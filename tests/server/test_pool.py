@@ -29,7 +29,7 @@ from plures_students.model import Student
 
 from .helpers import CPU, served, small_student
 
-ONE_FLOAT = Student(StudentConfig(Discrete(1), Discrete(2), "gated_delta", 1, 1, 1, 1, 1, 1))
+ONE_FLOAT = Student(StudentConfig(Discrete(1), Discrete(2), "gated_delta", 16, 1, 1, 1, 1, 1))
 PAGES, AGENTS = 12, 20
 
 

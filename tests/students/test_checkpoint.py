@@ -22,7 +22,7 @@ Weights = dict[str, torch.Tensor]
 @pytest.fixture
 def student() -> Student:
     torch.manual_seed(0)
-    return Student(StudentConfig(Box(-1, 1, (3,)), Discrete(2), width=8, key_width=4, value_width=4, mlp_width=8))
+    return Student(StudentConfig(Box(-1, 1, (3,)), Discrete(2), width=16, key_width=4, value_width=4, mlp_width=8))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def _add(weights: Weights) -> None:
 
 
 def _reshape(weights: Weights) -> None:
-    weights["embed.bias"] = torch.zeros(9)
+    weights["embed.bias"] = torch.zeros(17)
 
 
 def _cast(weights: Weights) -> None:
@@ -88,7 +88,7 @@ def _overflow(weights: Weights) -> None:
     [
         (_drop, "misses tensors embed.bias"),
         (_add, "has unknown tensors embed.extra"),
-        (_reshape, r"embed.bias is torch.float32 \[9\], the config wants float32 \[8\]"),
+        (_reshape, r"embed.bias is torch.float32 \[17\], the config wants float32 \[16\]"),
         (_cast, "embed.bias is torch.float64"),
         (_infect, "embed.bias holds values that are not finite"),
         (_overflow, "embed.bias holds values that are not finite"),
@@ -127,7 +127,15 @@ def test_what_is_no_json_object_is_refused(folder: Path, name: str, text: bytes)
 
 
 @pytest.mark.parametrize(
-    "change", [{"width": 9}, {"rule": "magic"}, {"heads": None}, {"surprise": 1}, {"action_space": {"type": "Text"}}]
+    "change",
+    [
+        {"width": 32},
+        {"width": 17},
+        {"rule": "magic"},
+        {"heads": None},
+        {"surprise": 1},
+        {"action_space": {"type": "Text"}},
+    ],
 )
 def test_a_config_that_fits_no_student_or_not_these_weights_is_refused(folder: Path, change: dict[str, Any]) -> None:
     path = folder / "config.json"

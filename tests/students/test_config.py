@@ -14,8 +14,12 @@ from .test_spaces import spaces
 
 SIZES = ("width", "layers", "heads", "key_width", "value_width", "mlp_width")
 
+sizes = st.fixed_dictionaries(
+    {name: st.integers(1, 4096) for name in SIZES} | {"width": st.integers(1, 256).map((16).__mul__)}
+)
 
-@given(spaces, st.integers(1, 9), st.fixed_dictionaries({name: st.integers(1, 4096) for name in SIZES}))
+
+@given(spaces, st.integers(1, 9), sizes)
 def test_a_config_comes_back_from_its_json(observation: Space[Any], actions: int, sizes: dict[str, int]) -> None:
     config = StudentConfig(observation, Discrete(actions), **sizes)
     assert StudentConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
@@ -56,6 +60,11 @@ def test_spaces_that_no_student_can_have_are_refused(spaces: tuple[Any, Any]) ->
 def test_sizes_beyond_the_limits_are_refused(name: str, size: int) -> None:
     with pytest.raises(InvalidArgument, match=f"{name} {size} is not in 1 … 4096"):
         StudentConfig(Discrete(1), Discrete(2), **{name: size})
+
+
+def test_a_width_that_rows_would_not_start_alike_in_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="width 24 is not a multiple of 16"):
+        StudentConfig(Discrete(1), Discrete(2), width=24)
 
 
 @pytest.mark.parametrize(
