@@ -4,47 +4,19 @@ Shapes: B agents of a request, A actions.
 """
 
 from collections import deque
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from plures_students.spaces import check_elements
 from torch import Tensor
 
+from .act_request import MAX_AGENTS, ActRequest, ActResult, check_size, perceived
 from .cohort import Cohort, Ordinals
-from .errors import AgentsBusy, InvalidArgument, PluresError
+from .errors import AgentsBusy, PoolFull
 from .futures import answer
 from .pages import Pages, Turnover
 from .pool import Pool
 from .stepper import Stepper
 from .wave import Wave, joined, wave_of
-
-MAX_AGENTS = 262_144
-"""Most agents of one request, and of one wave of joined requests."""
-
-
-@dataclass(frozen=True)
-class ActResult:
-    """action int32 [B]; log_probs float32 [B, A] when they were asked for."""
-
-    action: NDArray[np.int32]
-    log_probs: NDArray[np.float32] | None
-
-
-@dataclass(frozen=True)
-class ActRequest:
-    """One step of some agents. What is None takes its default, as the wire contract says."""
-
-    cohort: str
-    ordinals: Ordinals | None
-    observation: Tensor | None = None
-    reward: Tensor | None = None
-    done: Tensor | None = None
-    action: Tensor | None = None
-    want_log_probs: bool = False
-    future: "Future[ActResult]" = field(default_factory=Future, compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,15 +46,14 @@ class Actor:
         group = self._take_group()
         if not group:
             return
-        try:
-            self._carry_out(group)
-        except BaseException as error:
-            for ready in group:
-                answer(ready.request.future, error)
-            raise
-
-    def _carry_out(self, group: list[_Ready]) -> None:
         stepper = self._steppers[group[0].cohort.student.name]
+        try:
+            self._carry_out(group, stepper)
+        except Exception as error:  # noqa: BLE001 - raised where the acts are awaited
+            for ready in group:
+                _abandon(ready, stepper.pages, error)
+
+    def _carry_out(self, group: list[_Ready], stepper: Stepper) -> None:
         wave = joined([ready.wave for ready in group])
         observation, reward, done = (
             torch.cat([getattr(ready, what) for ready in group]) for what in ("observation", "reward", "done")
@@ -109,7 +80,7 @@ class Actor:
             request = self.waiting[0]
             try:
                 ready = self._prepare(request, group, room)
-            except PluresError as error:
+            except Exception as error:  # noqa: BLE001 - raised where the act is awaited
                 self.waiting.popleft()
                 answer(request.future, error)
                 continue
@@ -131,16 +102,20 @@ class Actor:
             if any(ready.cohort is cohort for ready in group):
                 return None
             raise
-        if len(ordinals) > MAX_AGENTS:
-            raise InvalidArgument(f"{len(ordinals):,} agents in one request; at most {MAX_AGENTS:,} go in one")
+        check_size(request, len(ordinals), cohort.student.config.actions)
         if len(ordinals) > room:
             return None
-        return self._ready(request, cohort, ordinals)
+        try:
+            return self._ready(request, cohort, ordinals)
+        except PoolFull:
+            if group:  # some of whose agents may leave pages when they have stepped
+                return None
+            raise
 
     def _ready(self, request: ActRequest, cohort: Cohort, ordinals: Ordinals) -> _Ready:
         stepper, pages = self._steppers[cohort.student.name], self._pool.pages(cohort.student)
         device = pages.data.device
-        observation, reward, done = _perceived(request, cohort, ordinals, stepper)
+        observation, reward, done = perceived(request, cohort, ordinals, stepper)
         turnover = pages.turn_over(cohort.page[ordinals])
         read, write = (torch.from_numpy(slots).to(device) for slots in (turnover.read, turnover.write))
         wave = wave_of(cohort, ordinals, read, write)
@@ -149,45 +124,23 @@ class Actor:
         return _Ready(request, cohort, ordinals, turnover, wave, *on_device)
 
 
-def _perceived(
-    request: ActRequest, cohort: Cohort, ordinals: Ordinals, stepper: Stepper
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Observation, reward and done of a request, checked, with defaults for what was left out."""
-    config, count = cohort.student.config, len(ordinals)
-    observation, reward, done = request.observation, request.reward, request.done
-    if observation is None:
-        if config.observation_size != 1:
-            raise InvalidArgument(f"observations are missing: {config.observation_space} has more than one element")
-        observation = stepper.blank_observation(count)
-    if reward is None:
-        reward = torch.from_numpy(cohort.reward[ordinals])
-    if done is None:
-        done = torch.zeros(count, dtype=torch.uint8)
-    _check_rows(count, observation=observation, reward=reward, done=done, action=request.action)
-    check_elements(config.observation_space, observation, "observation")
-    if request.action is not None:
-        check_elements(config.action_space, request.action, "action")
-    if reward.dtype != torch.float32 or reward.ndim != 1 or not bool(reward.isfinite().all()):
-        raise InvalidArgument("rewards must be finite FLOAT32 [agents]")
-    if done.dtype != torch.uint8 or done.ndim != 1 or bool((done > 1).any()):
-        raise InvalidArgument("done must be UINT8 [agents], each 0 or 1")
-    return observation, reward, done
-
-
-def _check_rows(count: int, **tensors: Tensor | None) -> None:
-    for name, tensor in tensors.items():
-        if tensor is not None and (tensor.ndim == 0 or len(tensor) != count):
-            raise InvalidArgument(f"{name} has shape {list(tensor.shape)} for {count} agents")
-
-
 def _finish(ready: _Ready, pages: Pages, logits_BA: Tensor, action_B: Tensor) -> None:
     request, cohort, ordinals = ready.request, ready.cohort, ready.ordinals
     taken = (action_B if request.action is None else request.action).cpu().numpy()
+    log_probs = logits_BA.log_softmax(-1).cpu().numpy() if request.want_log_probs else None
     pages.settle(ready.turnover)
     cohort.page[ordinals] = ready.turnover.write
     cohort.step[ordinals] += 1
     cohort.last_action[ordinals] = taken
     cohort.reward[ordinals] = 0
     cohort.busy[ordinals] = False
-    log_probs = logits_BA.log_softmax(-1).cpu().numpy() if request.want_log_probs else None
     answer(request.future, ActResult(taken, log_probs))
+
+
+def _abandon(ready: _Ready, pages: Pages, error: Exception) -> None:
+    """Free the agents of a request that failed, unless it was carried out before another of its group failed."""
+    if not ready.cohort.busy[ready.ordinals[0]]:
+        return
+    pages.release(ready.turnover.write[ready.turnover.moved])
+    ready.cohort.busy[ready.ordinals] = False
+    answer(ready.request.future, error)

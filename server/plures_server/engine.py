@@ -5,6 +5,7 @@ run over a million agents lets others in after each tile).
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -15,7 +16,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from .act import Actor, ActRequest, ActResult
+from .act import Actor
+from .act_request import ActRequest, ActResult
 from .crew import Crew
 from .errors import EngineOverloaded, EngineStopped
 from .futures import answer
@@ -39,14 +41,17 @@ class Engine:
     """Start it, await its work from asyncio, stop it. What raises in the work raises where it is awaited."""
 
     def __init__(self, config: EngineConfig, pool: PoolConfig, students: Students, device: torch.device) -> None:
+        self._config = config
         self.students = students
         self.pool = Pool(pool, students, device)
         self._crew = Crew(device)
         self.steppers = {s.name: Stepper(s, self.pool.pages(s), self._crew, config.tiles) for s in students.all()}
         self._actor = Actor(self.pool, self.steppers)
-        self._inbox: queue.Queue[Callable[[], None] | None] = queue.Queue(config.max_waiting)
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._driven: deque[tuple[Job[Any], Future[Any]]] = deque()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        # Nothing is sent after the None that ends the thread.
+        self._sending = threading.Lock()
         self._stopping = False
 
     def start(self) -> None:
@@ -54,37 +59,59 @@ class Engine:
 
     def stop(self) -> None:
         """Finish what is being done, refuse the rest, and return when the thread has ended."""
-        self._stopping = True
-        self._inbox.put(None)
+        with self._sending:
+            self._stopping = True
+            self._inbox.put(None)
         self._thread.join()
         self._crew.close()
 
     async def call(self, work: Callable[[Pool], T]) -> T:
-        """Do a short piece of work on the pool."""
-        future: Future[T] = Future()
-        self._send(lambda: answer(future, _attempt(lambda: work(self.pool))))
-        return await asyncio.wrap_future(future)
+        """Do a short piece of work on the pool. It may be done even when the caller is cancelled meanwhile."""
+        self._check_room()
+        return await asyncio.wrap_future(self._ask(work))
+
+    async def borrow(self, work: Callable[[Pool], T], give_back: Callable[[Pool, T], None]) -> T:
+        """As `call`, for work that takes something: `give_back` returns it when the caller is cancelled meanwhile."""
+        self._check_room()
+        future = self._ask(work)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except asyncio.CancelledError:
+            with contextlib.suppress(EngineStopped):
+                # In turn: what was taken, if it was, has been taken by then.
+                self._ask(lambda pool: give_back(pool, future.result()))
+            raise
+
+    async def give_back(self, work: Callable[[Pool], T]) -> T:
+        """As `call`, for work that returns what was taken: never refused because too much waits."""
+        return await asyncio.wrap_future(self._ask(work))
 
     def act(self, request: ActRequest) -> "asyncio.Future[ActResult]":
         """Step agents once. Requests are carried out in the order of these calls; cancelling does not undo one."""
+        self._check_room()
         self._send(lambda: self._actor.waiting.append(request))
         return asyncio.wrap_future(request.future)
 
     async def drive(self, job: Job[T]) -> T:
-        """Resume a generator, in turn with the others, until it returns."""
+        """Resume a generator, in turn with the others, until it returns; cancelling its caller does not stop it."""
         future: Future[T] = Future()
         self._send(lambda: self._driven.append((job, future)))
         return await asyncio.shield(asyncio.wrap_future(future))
 
+    def _check_room(self) -> None:
+        if self._inbox.qsize() + len(self._actor.waiting) >= self._config.max_waiting:
+            raise EngineOverloaded(f"{self._config.max_waiting:,} requests wait already; try again in a moment")
+
+    def _ask(self, work: Callable[[Pool], T]) -> "Future[T]":
+        future: Future[T] = Future()
+        self._send(lambda: answer(future, _attempt(lambda: work(self.pool))))
+        return future
+
     def _send(self, work: Callable[[], None]) -> None:
-        if self._stopping:
-            raise EngineStopped("the server is shutting down")
-        try:
-            if len(self._actor.waiting) >= self._inbox.maxsize:
-                raise queue.Full
-            self._inbox.put_nowait(work)
-        except queue.Full:
-            raise EngineOverloaded(f"{self._inbox.maxsize} requests wait already; try again in a moment") from None
+        with self._sending:
+            if self._stopping:
+                raise EngineStopped("the server is shutting down")
+            self._inbox.put(work)
 
     def _work(self) -> None:
         with torch.inference_mode():

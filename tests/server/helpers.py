@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
-from plures_server.act import ActRequest, ActResult
+from plures_server.act_request import ActRequest, ActResult
 from plures_server.cohort import Cohort
 from plures_server.engine import Engine
 from plures_server.pool import Pool

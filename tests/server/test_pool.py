@@ -244,3 +244,9 @@ def test_what_is_refused_changes_nothing() -> None:
 def test_a_student_whose_state_does_not_fit_is_refused_at_the_start() -> None:
     with pytest.raises(PoolFull, match=r"needs 256 bytes a state; its share is 0"):
         pool_of(small_student(), pages=0)
+
+
+def test_students_share_the_memory() -> None:
+    students = [served(small_student(size=size), name) for size, name in ((4, "joe"), (8, "jane"))]
+    pool = Pool(PoolConfig(100, 2048 * 10), Students(students), CPU)
+    assert [pool.pages(student).capacity - 1 for student in students] == [40, 10]

@@ -8,7 +8,7 @@ from plures.v1 import agent_pb2 as pb
 from plures.v1 import agent_pb2_grpc
 
 from .. import names
-from ..act import ActRequest, ActResult
+from ..act_request import ActRequest, ActResult
 from ..cohort import Cohort
 from ..engine import Engine
 from ..errors import PluresError

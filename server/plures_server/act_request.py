@@ -1,0 +1,95 @@
+"""One step of some agents, as a client asks for it: what it says, and whether it makes sense.
+
+Shapes: B agents of a request, A actions.
+"""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+from plures_students.spaces import check_elements
+from torch import Tensor
+
+from .cohort import Cohort, Ordinals
+from .errors import InvalidArgument
+from .stepper import Stepper
+
+MAX_AGENTS = 262_144
+"""Most agents of one request, and of one wave of joined requests."""
+MAX_LOG_PROB_BYTES = 14 << 20
+"""Most bytes of log-probabilities in one answer: what a message takes beside the actions."""
+
+_REWARDS = Box(-np.inf, np.inf, ())
+
+
+@dataclass(frozen=True)
+class ActResult:
+    """action int32 [B]; log_probs float32 [B, A] when they were asked for."""
+
+    action: NDArray[np.int32]
+    log_probs: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class ActRequest:
+    """One step of some agents. What is None takes its default, as the wire contract says."""
+
+    cohort: str
+    ordinals: Ordinals | None
+    observation: Tensor | None = None
+    reward: Tensor | None = None
+    done: Tensor | None = None
+    action: Tensor | None = None
+    want_log_probs: bool = False
+    future: "Future[ActResult]" = field(default_factory=Future, compare=False)
+
+
+def check_size(request: ActRequest, count: int, actions: int) -> None:
+    """Raise InvalidArgument when so many agents are too many for one request, or for its answer."""
+    if count > MAX_AGENTS:
+        raise InvalidArgument(f"{count:,} agents in one request; at most {MAX_AGENTS:,} go in one")
+    if request.want_log_probs and 4 * count * actions > MAX_LOG_PROB_BYTES:
+        raise InvalidArgument(
+            f"log-probabilities of {count:,} agents are too many for one answer; "
+            f"with {actions} actions, ask for {MAX_LOG_PROB_BYTES // (4 * actions):,} agents at once"
+        )
+
+
+def perceived(
+    request: ActRequest, cohort: Cohort, ordinals: Ordinals, stepper: Stepper
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Observation, reward and done of a request, checked, with defaults for what was left out."""
+    config, count = cohort.student.config, len(ordinals)
+    observation, reward, done = request.observation, request.reward, request.done
+    if observation is None:
+        if config.observation_size != 1:
+            raise InvalidArgument(f"observations are missing: {config.observation_space} has more than one element")
+        observation = stepper.blank_observation(count)
+    if reward is None:
+        reward = torch.from_numpy(cohort.reward[ordinals])
+    if done is None:
+        done = torch.zeros(count, dtype=torch.uint8)
+    _check_rows(count, observation=observation, reward=reward, done=done, action=request.action)
+    check_elements(config.observation_space, observation, "observation")
+    if request.action is not None:
+        check_elements(config.action_space, request.action, "action")
+    check_elements(_REWARDS, reward, "reward")
+    _check_done(done)
+    return observation, reward, done
+
+
+def _check_rows(count: int, **tensors: Tensor | None) -> None:
+    for name, tensor in tensors.items():
+        if tensor is not None and (tensor.ndim == 0 or len(tensor) != count):
+            raise InvalidArgument(f"{name} has shape {list(tensor.shape)} for {count} agents")
+
+
+def _check_done(done: Tensor) -> None:
+    if done.dtype != torch.uint8 or done.ndim != 1:
+        raise InvalidArgument(f"done is {done.dtype} {list(done.shape)}; send UINT8 [agents]")
+    if bool((wrong := done > 1).any()):
+        row = int(wrong.nonzero()[0])
+        raise InvalidArgument(f"done {int(done[row])} of row {row} is neither 0 nor 1")
