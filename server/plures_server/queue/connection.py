@@ -105,7 +105,8 @@ class Connection:
 
 
 def _is_refusal(error: exceptions.RedisError) -> bool:
-    return isinstance(error, REFUSALS) or str(error).startswith("MISCONF")
+    # Redis 6 wraps what a script was refused in an error of the script.
+    return isinstance(error, REFUSALS) or any(word in str(error) for word in ("MISCONF", "-OOM"))
 
 
 def _without_credentials(url: str) -> str:
