@@ -254,8 +254,8 @@ async def test_a_model_that_fails_fails_its_requests_and_frees_their_agents(make
     await start(engine, "joe", 40)
     model.broken = True
     with held_up(engine):
-        sent = [act(engine, "joe", range(39)), act(engine, "joe", [39])]
-        abandoned = act(engine, "joe", [0])
+        sent = [act(engine, "joe", range(38)), act(engine, "joe", [39])]
+        abandoned = act(engine, "joe", [38])
         abandoned.cancel()
     for one in sent:
         with pytest.raises(RuntimeError, match="out of memory, say"):
