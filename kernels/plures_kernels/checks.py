@@ -1,11 +1,11 @@
 """What every rule refuses before it launches anything.
 
-The axes of a tensor are the letters after the underscore of its name (`q_BHK`: rows, heads, key channels), so a call
-`bind_axes(pool_NHVK=…, q_BHK=…)` both names the tensors and says which extents must agree.
+The axes of a tensor are the letters after the underscore of its name (`q_BHK`: rows, heads, key channels), so that the
+names alone say which extents must agree.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,82 +14,95 @@ from .errors import InvalidArgument
 
 Run = TypeVar("Run", bound=Callable[..., object])
 
+FLOAT_DTYPES = (torch.float32, torch.float64)
 SLOT_DTYPES = (torch.int32, torch.int64)
 
 
-def bind_axes(**tensors: Tensor) -> dict[str, int]:
-    """Extents by axis letter; InvalidArgument when two tensors disagree on one or a tensor has other axes."""
-    extents: dict[str, int] = {}
-    owner: dict[str, str] = {}
-    for name, tensor in tensors.items():
+class Layout(NamedTuple):
+    """All of a tensor but its content: what can be checked once for many calls."""
+
+    shape: torch.Size
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+
+Layouts = Mapping[str, Layout]
+
+
+def layout(tensor: Tensor) -> Layout:
+    return Layout(tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+
+
+def require_axes(layouts: Layouts) -> None:
+    """InvalidArgument when a tensor has other axes than its name says, or two tensors disagree on an axis."""
+    known: dict[str, tuple[int, str]] = {}
+    for name, (shape, *_) in layouts.items():
         axes = name.rpartition("_")[2]
-        if tensor.dim() != len(axes):
-            raise InvalidArgument(f"{name} has shape {tuple(tensor.shape)}; its axes must be ({', '.join(axes)})")
-        for axis, extent in zip(axes, tensor.shape, strict=True):
-            if extents.setdefault(axis, extent) != extent:
-                raise InvalidArgument(
-                    f"{name} has shape {tuple(tensor.shape)}: axis {axis} must be {extents[axis]}, as in {owner[axis]}"
-                )
-            owner.setdefault(axis, name)
-    return extents
+        if len(shape) != len(axes):
+            raise InvalidArgument(f"{name} has shape {tuple(shape)}; its axes must be ({', '.join(axes)})")
+        for axis, extent in zip(axes, shape, strict=True):
+            expected, owner = known.setdefault(axis, (extent, name))
+            if extent != expected:
+                raise InvalidArgument(f"{name} has shape {tuple(shape)}: axis {axis} must be {expected}, as in {owner}")
 
 
-def require_alike(**tensors: Tensor) -> None:
-    """InvalidArgument unless all tensors are floating point, of one dtype, on one device."""
-    (first_name, first), *_ = tensors.items()
-    if first.dtype not in (torch.float32, torch.float64):
-        raise InvalidArgument(f"{first_name} is {first.dtype}; use torch.float32 or torch.float64")
-    for name, tensor in tensors.items():
-        if tensor.dtype != first.dtype or tensor.device != first.device:
+def require_floats(layouts: Layouts, among: Collection[str]) -> None:
+    """InvalidArgument unless these are floating point, of one dtype, on one device."""
+    first, *rest = among
+    if layouts[first].dtype not in FLOAT_DTYPES:
+        raise InvalidArgument(f"{first} is {layouts[first].dtype}; use torch.float32 or torch.float64")
+    for name in rest:
+        found, expected = layouts[name][2:], layouts[first][2:]
+        if found != expected:
             raise InvalidArgument(
-                f"{name} is {tensor.dtype} on {tensor.device}; it must be {first.dtype} on {first.device}, "
-                f"as {first_name} is"
+                f"{name} is {found[0]} on {found[1]}; it must be {expected[0]} on {expected[1]}, as {first} is"
             )
 
 
-def require_dense_rows(**tensors: Tensor) -> None:
-    """InvalidArgument unless the last axis of each tensor is contiguous; the other strides are free."""
-    for name, tensor in tensors.items():
-        if tensor.size(-1) > 1 and tensor.stride(-1) != 1:
-            raise InvalidArgument(f"{name} has strides {tensor.stride()}; its last axis must be contiguous (stride 1)")
+def require_slot_tensors(layouts: Layouts, among: Collection[str], device: torch.device) -> None:
+    """InvalidArgument unless these are integers on the device of the pool; `slots.require_slots` looks inside."""
+    for name in among:
+        if layouts[name].dtype not in SLOT_DTYPES:
+            raise InvalidArgument(f"{name} is {layouts[name].dtype}; use torch.int32 or torch.int64")
+        if layouts[name].device != device:
+            raise InvalidArgument(f"{name} is on {layouts[name].device}; move it to {device}, where the pool is")
 
 
-def require_separate_pages(pool_NHVK: Tensor) -> None:
+def require_dense_rows(layouts: Layouts, among: Collection[str]) -> None:
+    """InvalidArgument unless the last axis of each is contiguous; the other strides are free."""
+    for name in among:
+        shape, strides = layouts[name][:2]
+        if shape[-1] > 1 and strides[-1] != 1:
+            raise InvalidArgument(f"{name} has strides {strides}; its last axis must be contiguous (stride 1)")
+
+
+def require_separate_pages(layouts: Layouts, pool: str) -> None:
     """InvalidArgument when two pages of the pool share memory, as those of an expanded tensor do."""
-    pages, *page_shape = pool_NHVK.shape
-    stride, *page_strides = pool_NHVK.stride()
-    reach = 1 + sum((extent - 1) * step for extent, step in zip(page_shape, page_strides, strict=True))
+    (pages, *shape), (stride, *strides) = layouts[pool][:2]
+    reach = 1 + sum((extent - 1) * step for extent, step in zip(shape, strides, strict=True))
     if pages > 1 and stride < reach:
         raise InvalidArgument(
-            f"pool_NHVK has strides {pool_NHVK.stride()} for shape {tuple(pool_NHVK.shape)}: its pages overlap; "
+            f"{pool} has strides {layouts[pool].strides} for shape {tuple(layouts[pool].shape)}: its pages overlap; "
             "pass a view of a [pages, …] tensor, not an expanded one"
         )
-
-
-def require_slot_tensors(device: torch.device, **slots: Tensor) -> None:
-    """InvalidArgument unless the slots are integers on the device of the pool; `slots.require_slots` looks inside."""
-    for name, slots_B in slots.items():
-        if slots_B.dtype not in SLOT_DTYPES:
-            raise InvalidArgument(f"{name} is {slots_B.dtype}; use torch.int32 or torch.int64")
-        if slots_B.device != device:
-            raise InvalidArgument(f"{name} is on {slots_B.device}; move it to {device}, where the pool is")
 
 
 def choose_backend(
     backends: Mapping[str, Run],
     made_for: Mapping[tuple[str, torch.dtype], str],
     general: str,
-    of: Tensor,
+    tensor: Layout,
     name: str | None,
 ) -> Run:
     """The backend of that name, or when it is None the one made for the tensor's device and dtype, or the general one.
 
     InvalidArgument when the name is not known, or names a backend made for other tensors.
     """
-    kind = of.device.type, of.dtype
+    kind = tensor.device.type, tensor.dtype
     name = name or made_for.get(kind, general)
     if name not in backends:
         raise InvalidArgument(f"backend {name!r} is not known; use one of {', '.join(sorted(backends))}")
     if name in made_for.values() and made_for.get(kind) != name:
-        raise InvalidArgument(f"backend {name!r} is not made for {of.dtype} on {of.device}; use {general!r}")
+        raise InvalidArgument(f"backend {name!r} is not made for {tensor.dtype} on {tensor.device}; use {general!r}")
     return backends[name]

@@ -14,7 +14,7 @@ def require_slots(pages: int, read_B: Tensor, write_B: Tensor) -> None:
 
     A row whose write slot is -1 is skipped. Waits for the device when the slots are not on the CPU.
     """
-    read, write = (slots.to("cpu", torch.int64).contiguous().numpy() for slots in (read_B, write_B))
+    read, write = (slots.to("cpu", torch.int64).numpy() for slots in (read_B, write_B))
     row, ordered = _first_out_of_range(read, write, pages)
     if row >= 0:
         raise InvalidArgument(

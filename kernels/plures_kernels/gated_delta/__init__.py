@@ -11,21 +11,27 @@ B rows (or sequences), T time, H heads, K key channels, V value channels, N page
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..checks import (
-    bind_axes,
+    Layout,
     choose_backend,
-    require_alike,
+    layout,
+    require_axes,
     require_dense_rows,
+    require_floats,
     require_separate_pages,
     require_slot_tensors,
 )
 from ..slots import require_slots
 from . import chunk, cpu, cpu_scan, naive
+
+Scan = Callable[..., tuple[Tensor, Tensor]]
+Step = Callable[..., Tensor]
 
 
 def _triton_step(*arguments: Any) -> Tensor:
@@ -35,13 +41,9 @@ def _triton_step(*arguments: Any) -> Tensor:
     return launch(*arguments)
 
 
-STEPS: dict[str, Callable[..., Tensor]] = {"naive": naive.step, "cpu": cpu.step, "triton": _triton_step}
-SCANS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
-    "naive": naive.scan,
-    "chunk": chunk.scan,
-    "cpu": cpu_scan.scan,
-}
-# The backends that are made for one device and dtype, and chosen there; elsewhere the last name of each.
+STEPS: dict[str, Step] = {"naive": naive.step, "cpu": cpu.step, "triton": _triton_step}
+SCANS: dict[str, Scan] = {"naive": naive.scan, "chunk": chunk.scan, "cpu": cpu_scan.scan}
+# The backends that are made for one device and dtype, and chosen there; "naive" and "chunk" are for all others.
 STEP_FOR = {("cpu", torch.float32): "cpu", ("cuda", torch.float32): "triton"}
 SCAN_FOR = {("cpu", torch.float32): "cpu"}
 
@@ -65,20 +67,10 @@ def scan(
     `backend`: "cpu" (float32), "chunk" or "naive"; None takes the fastest for the device and dtype.
     InvalidArgument: shapes, dtypes or devices that do not fit together.
     """
-    inputs = {
-        "q_BTHK": q_BTHK,
-        "k_BTHK": k_BTHK,
-        "v_BTHV": v_BTHV,
-        "log_decay_BTH": log_decay_BTH,
-        "beta_BTH": beta_BTH,
-    }
-    extents = bind_axes(**inputs)
     if state_BHVK is None:
-        state_BHVK = v_BTHV.new_zeros([extents[axis] for axis in "BHVK"])
-    bind_axes(**inputs, state_BHVK=state_BHVK)
-    require_alike(**inputs, state_BHVK=state_BHVK)
-    run = choose_backend(SCANS, SCAN_FOR, "chunk", q_BTHK, backend)
-    return run(*inputs.values(), state_BHVK, normalize)
+        state_BHVK = v_BTHV.new_zeros(*v_BTHV.shape[:1], *v_BTHV.shape[2:], *k_BTHK.shape[3:])
+    tensors = q_BTHK, k_BTHK, v_BTHV, log_decay_BTH, beta_BTH, state_BHVK
+    return _scan_for(backend, *map(layout, tensors))(*tensors, normalize)
 
 
 def step(
@@ -104,13 +96,31 @@ def step(
     `check`: look for bad slots first; None does so on the CPU only, since elsewhere it waits for the device.
     InvalidArgument: what does not fit together, or bad slots; nothing has been written then.
     """
-    inputs = {"q_BHK": q_BHK, "k_BHK": k_BHK, "v_BHV": v_BHV, "log_decay_BH": log_decay_BH, "beta_BH": beta_BH}
-    bind_axes(pool_NHVK=pool_NHVK, **inputs, read_B=read_B, write_B=write_B)
-    require_alike(pool_NHVK=pool_NHVK, **inputs)
-    require_dense_rows(pool_NHVK=pool_NHVK, q_BHK=q_BHK, k_BHK=k_BHK, v_BHV=v_BHV)
-    require_separate_pages(pool_NHVK)
-    require_slot_tensors(pool_NHVK.device, read_B=read_B, write_B=write_B)
-    run = choose_backend(STEPS, STEP_FOR, "naive", pool_NHVK, backend)
+    tensors = pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH, read_B, write_B
+    run = _step_for(backend, *map(layout, tensors))
     if check or (check is None and pool_NHVK.device.type == "cpu"):
         require_slots(pool_NHVK.size(0), read_B, write_B)
-    return run(pool_NHVK, *inputs.values(), read_B, write_B, normalize)
+    return run(*tensors, normalize)
+
+
+# A model calls with few layouts many times: each is checked once.
+@lru_cache(maxsize=1024)
+def _scan_for(backend: str | None, *layouts: Layout) -> Scan:
+    names = "q_BTHK", "k_BTHK", "v_BTHV", "log_decay_BTH", "beta_BTH", "state_BHVK"
+    named = dict(zip(names, layouts, strict=True))
+    require_axes(named)
+    require_floats(named, names)
+    return choose_backend(SCANS, SCAN_FOR, "chunk", named["q_BTHK"], backend)
+
+
+@lru_cache(maxsize=1024)
+def _step_for(backend: str | None, *layouts: Layout) -> Step:
+    names = "pool_NHVK", "q_BHK", "k_BHK", "v_BHV", "log_decay_BH", "beta_BH", "read_B", "write_B"
+    named = dict(zip(names, layouts, strict=True))
+    pool = named["pool_NHVK"]
+    require_axes(named)
+    require_floats(named, names[:6])
+    require_slot_tensors(named, names[6:], pool.device)
+    require_dense_rows(named, names[:4])
+    require_separate_pages(named, "pool_NHVK")
+    return choose_backend(STEPS, STEP_FOR, "naive", pool, backend)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numba import njit, prange, void
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..compiled import SLOTS, SWITCH, fingerprint, float32_view
@@ -35,12 +36,18 @@ def step(
     normalize: bool,
 ) -> Tensor:
     """As `gated_delta.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
-    y_BHV = torch.empty(v_BHV.shape)
-    floats = [x.detach().numpy() for x in (pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH)]
-    slots = [x.to(torch.int64).numpy() for x in (read_B, write_B)]
+    y_BHV = torch.empty(v_BHV.shape, dtype=torch.float32)
+    floats = map(as_array, (pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH))
+    slots = (as_array(x.to(torch.int64)) for x in (read_B, write_B))
     V, K = pool_NHVK.shape[-2:]
     step_kernel(K, rows_at_a_time(V, K))(*floats, *slots, normalize, y_BHV.numpy())
     return y_BHV
+
+
+def as_array(x: Tensor) -> NDArray[Any]:
+    """The same memory, for numba."""
+    array: NDArray[Any] = x.detach().numpy() if x.requires_grad else x.numpy()
+    return array
 
 
 def rows_at_a_time(V: int, K: int) -> int:
