@@ -64,7 +64,8 @@ class Run:
         self._stepper = stepper
         # Until the first tick is made, where states come from and go to.
         self.unsettled: Turnover | None = turnover
-        self._steps = steps
+        # Ascending, as the search for who still steps wants it.
+        self._minus_steps = -steps
         # To an agent that has lived before, a new task is a new episode.
         self._done_B = (wave.step > 0).to(torch.uint8)
         self._agent_steps = 0
@@ -73,7 +74,7 @@ class Run:
 
     @property
     def ticks(self) -> int:
-        return int(self._steps[0])
+        return -int(self._minus_steps[0])
 
     @property
     def finished(self) -> bool:
@@ -135,7 +136,7 @@ class Run:
 
     def _active(self, tick: int) -> int:
         """Agents that still step at this tick: a prefix, since those with most steps stand first."""
-        return int(np.searchsorted(-self._steps, -tick))
+        return int(np.searchsorted(self._minus_steps, -tick))
 
     def _record_bytes(self) -> int:
         return 8 * self.recorded * len(self._record)

@@ -15,7 +15,7 @@ from .. import names
 from ..engine import Engine
 from ..errors import InvalidArgument
 from ..run import Progress
-from ..runs import RunRequest, begin, run_to_end
+from ..runs import RunRequest, begin, put_back, run_to_end
 from ..tasks import TASKS, Task
 from .convert import ordinals_from, tensor_to, torch_from, typed_array
 
@@ -34,8 +34,8 @@ class TaskService(task_pb2_grpc.TaskServiceServicer):
 
     async def RunTask(self, request: pb.RunTaskRequest, context: Any) -> AsyncIterator[pb.RunTaskResponse]:
         wanted = run_request(request)
-        begun = await self._engine.call(
-            lambda pool: begin(pool, self._engine.steppers[pool.get(wanted.cohort).student.name], wanted)
+        begun = await self._engine.borrow(
+            lambda pool: begin(pool, self._engine.steppers[pool.get(wanted.cohort).student.name], wanted), put_back
         )
         async with aclosing(run_to_end(self._engine, begun)) as slices:
             async for progress in slices:

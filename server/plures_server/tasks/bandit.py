@@ -40,7 +40,8 @@ class BanditEpisode:
         self._seed_B = seed_B
         self._late_from_B = steps_B // 2
         # Interleaved as the summary's columns are: pulls, rewards, late pulls of arm 0, then of arm 1, ….
-        self._counts_BM = probability_BA.new_zeros(len(probability_BA), 3 * probability_BA.shape[1])
+        # Whole numbers: a float32 stops counting at 2^24.
+        self._counts_BM = seed_B.new_zeros((len(seed_B), 3 * probability_BA.shape[1]), dtype=torch.int32)
         self._nothing_B = torch.zeros(len(probability_BA), dtype=torch.int32, device=probability_BA.device)
 
     def observation(self, rows: slice) -> Tensor:
@@ -49,12 +50,12 @@ class BanditEpisode:
     def step(self, rows: slice, action_R: Tensor, tick: int) -> Tensor:
         arm_R1 = action_R.long().unsqueeze(1)
         chance_R = self._probability_BA[rows].gather(1, arm_R1).squeeze(1)
-        reward_R = (counter.uniform(self._seed_B[rows], tick, REWARD_STREAM) < chance_R).float()
-        late_R = (tick >= self._late_from_B[rows]).float()
-        seen_R3 = torch.stack([torch.ones_like(reward_R), reward_R, late_R], dim=1)
+        pays_R = counter.uniform(self._seed_B[rows], tick, REWARD_STREAM) < chance_R
+        is_late_R = tick >= self._late_from_B[rows]
+        seen_R3 = torch.stack([torch.ones_like(pays_R), pays_R, is_late_R], dim=1).to(torch.int32)
         columns_R3 = 3 * arm_R1 + torch.arange(3, device=arm_R1.device)
         self._counts_BM[rows].scatter_add_(1, columns_R3, seen_R3)
-        return reward_R
+        return pays_R.float()
 
     def summary(self) -> Tensor:
-        return self._counts_BM
+        return self._counts_BM.float()
