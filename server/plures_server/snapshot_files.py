@@ -4,23 +4,26 @@ States that agents share are written once. A folder appears under its name only 
 """
 
 import hashlib
-import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from plures_students.model import NO_ACTION
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from .errors import AlreadyExists, DamagedSnapshot, UnknownSnapshot
+from .manifest import AGENTS, Manifest, pages_file
 
-MANIFEST, AGENTS, FORMAT = "manifest.json", "agents.safetensors", 1
+MANIFEST = "manifest.json"
 SHARD_BYTES = 64 << 20
 AGENT_FIELDS = {
     "page": torch.int32,
@@ -29,7 +32,6 @@ AGENT_FIELDS = {
     "reward": torch.float32,
     "alive": torch.bool,
 }
-_FACTS = {"student": str, "student_digest": str, "seed": int, "parent": str, "count": int, "page_floats": int}
 
 
 @dataclass(frozen=True)
@@ -42,28 +44,19 @@ class Written:
     digest: str
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a snapshot says of itself. facts: student, seed, …; files: name → SHA-256."""
-
-    facts: dict[str, Any]
-    pages: int
-    files: dict[str, str]
-
-
 def write(target: Path, facts: dict[str, Any], agents: dict[str, Tensor], pages: Tensor) -> Written:
     """Write a snapshot; agents["page"] are rows of `pages`. Raise AlreadyExists when the name is taken."""
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700)
+    if target.exists():
+        raise _taken(target)
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
     try:
         used, index = np.unique(agents["page"].numpy(), return_inverse=True)
-        files = {AGENTS: save({**agents, "page": torch.from_numpy(index.astype(np.int32))})}
-        digests = {name: _write_file(partial / name, data) for name, data in files.items()}
+        numbered = {**agents, "page": torch.from_numpy(index.astype(np.int32))}
+        digests = {AGENTS: _write_file(partial / AGENTS, save(numbered))}
         for name, data in _shards(pages, used):
             digests[name] = _write_file(partial / name, data)
-        manifest = json.dumps({"format": FORMAT, **facts, "pages": len(used), "files": digests}, indent=2).encode()
-        digest = _write_file(partial / MANIFEST, manifest)
+        manifest = Manifest(**facts, pages=len(used), files=digests)
+        digest = _write_file(partial / MANIFEST, manifest.encode())
         size = sum(path.stat().st_size for path in partial.iterdir())
         _publish(partial, target)
     except BaseException:
@@ -74,61 +67,67 @@ def write(target: Path, facts: dict[str, Any], agents: dict[str, Tensor], pages:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest; raise UnknownSnapshot when there is none, DamagedSnapshot when it makes no sense."""
-    try:
-        form = json.loads((folder / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        raise UnknownSnapshot(f"no snapshot {folder.name!r} in the server's snapshot folder") from None
-    except ValueError as error:
-        raise DamagedSnapshot(f"snapshot {folder.name!r}: its manifest is not JSON: {error}") from error
-    if not isinstance(form, dict) or form.get("format") != FORMAT:
-        raise DamagedSnapshot(f"snapshot {folder.name!r}: its manifest is not of format {FORMAT}")
-    facts = {name: form.get(name) for name in _FACTS}
-    files: Any = form.get("files")
-    pages: Any = form.get("pages")
-    if not all(type(facts[name]) is kind for name, kind in _FACTS.items()) or not _plausible(files, pages):
-        raise DamagedSnapshot(f"snapshot {folder.name!r}: its manifest misses entries or has ill-typed ones")
-    return Manifest(facts, pages, files)
+    if not (folder / MANIFEST).exists():
+        raise UnknownSnapshot(f"no snapshot {folder.name!r} in the server's snapshot folder")
+    with _blaming(folder):
+        return Manifest.decode(_read(folder / MANIFEST))
 
 
-def read_agents(folder: Path, manifest: Manifest) -> dict[str, Tensor]:
-    """What each agent is; "page" counts in the order of `read_pages`."""
-    agents = _read_file(folder, AGENTS, manifest)
-    count = manifest.facts["count"]
-    for name, dtype in AGENT_FIELDS.items():
-        if name not in agents or agents[name].dtype != dtype or tuple(agents[name].shape) != (count,):
-            raise DamagedSnapshot(f"snapshot {folder.name!r}: {AGENTS} has no {name} {dtype} [{count}]")
-    if bool(((agents["page"] < 0) | (agents["page"] >= manifest.pages)).any()):
-        raise DamagedSnapshot(f"snapshot {folder.name!r}: an agent has a page beyond the {manifest.pages} written")
-    return agents
+def read_agents(folder: Path, manifest: Manifest, actions: int) -> dict[str, Tensor]:
+    """What each agent is, whose actions are below `actions`; "page" counts in the order of `read_pages`."""
+    with _blaming(folder):
+        agents = _load(folder, AGENTS, manifest)
+        for name, dtype in AGENT_FIELDS.items():
+            if name not in agents or agents[name].dtype != dtype or tuple(agents[name].shape) != (manifest.count,):
+                raise DamagedSnapshot(f"{AGENTS} has no {name} {dtype} [{manifest.count}]")
+        for name, good in _makes_sense(agents, manifest.pages, actions).items():
+            if not bool(good.all()):
+                row = int((~good).nonzero()[0])
+                raise DamagedSnapshot(f"{name} {agents[name][row].item()} of agent {row} makes no sense")
+        return agents
 
 
 def read_pages(folder: Path, manifest: Manifest) -> Iterator[Tensor]:
     """The states, float32 [·, page_floats], a shard at a time; each is checked before it is handed out."""
     total = 0
-    for name in sorted(manifest.files.keys() - {AGENTS}):
-        pages = _read_file(folder, name, manifest).get("pages")
-        if pages is None or pages.dtype != torch.float32 or pages.shape[1:] != (manifest.facts["page_floats"],):
-            raise DamagedSnapshot(f"snapshot {folder.name!r}: {name} holds no pages of the student's size")
-        total += len(pages)
-        if total > manifest.pages:
-            break
-        yield pages
-    if total != manifest.pages:
-        raise DamagedSnapshot(f"snapshot {folder.name!r} holds {total} pages, its manifest says {manifest.pages}")
+    with _blaming(folder):
+        for name in manifest.page_files:
+            pages = _load(folder, name, manifest).get("pages")
+            if pages is None or pages.dtype != torch.float32 or pages.shape[1:] != (manifest.page_floats,):
+                raise DamagedSnapshot(f"{name} holds no pages of {manifest.page_floats} float32")
+            total += len(pages)
+            if total > manifest.pages:
+                break
+            yield pages
+        if total != manifest.pages:
+            raise DamagedSnapshot(f"it holds {total} states, and its manifest says {manifest.pages}")
 
 
-def _plausible(files: object, pages: object) -> bool:
-    """Whether the manifest's list of files names only plain files of the snapshot's own folder."""
-    if not isinstance(files, dict) or type(pages) is not int or pages < 0 or AGENTS not in files:
-        return False
-    return all(name == Path(name).name and type(digest) is str for name, digest in files.items())
+def _makes_sense(agents: dict[str, Tensor], pages: int, actions: int) -> dict[str, Tensor]:
+    page, action = agents["page"], agents["last_action"]
+    return {
+        "page": (page >= 0) & (page < pages),
+        "step": agents["step"] >= 0,
+        "last_action": (action >= NO_ACTION) & (action < actions),
+        "reward": agents["reward"].isfinite(),
+        "alive": agents["alive"].any().expand(len(page)),
+    }
+
+
+@contextmanager
+def _blaming(folder: Path) -> Iterator[None]:
+    """Say of which snapshot it is that something is damaged."""
+    try:
+        yield
+    except DamagedSnapshot as error:
+        raise DamagedSnapshot(f"snapshot {folder.name!r} is damaged: {error}") from error
 
 
 def _shards(pages: Tensor, used: "np.ndarray[Any, np.dtype[np.int32]]") -> Iterator[tuple[str, bytes]]:
     rows = max(1, SHARD_BYTES // (4 * pages.shape[1]))
     for number, first in enumerate(range(0, len(used), rows)):
         index = torch.from_numpy(used[first : first + rows]).long()
-        yield f"pages-{number:05}.safetensors", save({"pages": pages[index.to(pages.device)].cpu()})
+        yield pages_file(number), save({"pages": pages[index.to(pages.device)].cpu()})
 
 
 def _write_file(path: Path, data: bytes) -> str:
@@ -145,9 +144,13 @@ def _publish(partial: Path, target: Path) -> None:
         os.rename(partial, target)
     except OSError as error:
         if target.exists():
-            raise AlreadyExists(f"snapshot {target.name!r} exists; take another name") from error
+            raise _taken(target) from error
         raise
     _sync_folder(target.parent)
+
+
+def _taken(target: Path) -> AlreadyExists:
+    return AlreadyExists(f"snapshot {target.name!r} exists; take another name")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -158,14 +161,18 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read_file(folder: Path, name: str, manifest: Manifest) -> dict[str, Tensor]:
+def _read(path: Path) -> bytes:
     try:
-        data = (folder / name).read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise DamagedSnapshot(f"snapshot {folder.name!r}: {name} cannot be read: {error}") from error
+        raise DamagedSnapshot(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def _load(folder: Path, name: str, manifest: Manifest) -> dict[str, Tensor]:
+    data = _read(folder / name)
     if hashlib.sha256(data).hexdigest() != manifest.files[name]:
-        raise DamagedSnapshot(f"snapshot {folder.name!r}: {name} was altered or cut short")
+        raise DamagedSnapshot(f"{name} was altered or cut short")
     try:
         return load(data)
     except SafetensorError as error:
-        raise DamagedSnapshot(f"snapshot {folder.name!r}: {name} is no safetensors file: {error}") from error
+        raise DamagedSnapshot(f"{name} is no safetensors file: {error}") from error

@@ -17,10 +17,12 @@ from . import snapshot_files
 from .cohort import Cohort
 from .engine import Engine
 from .errors import StudentMismatch
+from .manifest import Manifest
 from .names import check_id
 from .pages import Pages, Slots
 from .pool import Pool
-from .snapshot_files import AGENT_FIELDS, Manifest, Written
+from .snapshot_files import AGENT_FIELDS, Written
+from .students import ServedStudent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +37,9 @@ class _Frozen:
     pages: Pages
     held: Slots
 
+    def let_go(self) -> None:
+        self.pages.release(self.held)
+
 
 class Snapshots:
     """Writes cohorts to one folder, and starts cohorts from it."""
@@ -47,33 +52,36 @@ class Snapshots:
     async def write(self, cohort: str, name: str) -> Written:
         """Save a cohort; raise AlreadyExists when the name is taken."""
         target = self._folder / check_id(name, "snapshot")
-        frozen = await self._engine.call(lambda pool: _freeze(pool, cohort))
+        frozen = await self._engine.borrow(lambda pool: _freeze(pool, cohort), lambda pool, frozen: frozen.let_go())
         try:
             return await _in_thread(snapshot_files.write, target, frozen.facts, frozen.agents, frozen.pages.data)
         finally:
-            await self._engine.call(lambda pool: frozen.pages.release(frozen.held))
+            await self._engine.give_back(lambda pool: frozen.let_go())
 
     async def restore(self, name: str, cohort: str) -> Cohort:
         """Start a cohort from a snapshot: its agents with the seeds, steps and states they had."""
         source = self._folder / check_id(name, "snapshot")
         manifest = await _in_thread(snapshot_files.read_manifest, source)
-        pages = self._pages_for(manifest)
-        agents = await _in_thread(snapshot_files.read_agents, source, manifest)
-        slots = await self._engine.call(lambda pool: pages.acquire(manifest.pages))
+        student = self._student_for(manifest)
+        pages = self._engine.pool.pages(student)
+        agents = await _in_thread(snapshot_files.read_agents, source, manifest, student.config.actions)
+        slots = await self._engine.borrow(
+            lambda pool: pages.acquire(manifest.pages), lambda pool, slots: pages.release(slots)
+        )
         try:
             await _in_thread(_fill, pages, slots, source, manifest)
             return await self._engine.call(lambda pool: _admit(pool, cohort, manifest, agents, slots))
         finally:
-            await self._engine.call(lambda pool: pages.release(slots))
+            await self._engine.give_back(lambda pool: pages.release(slots))
 
-    def _pages_for(self, manifest: Manifest) -> Pages:
-        student, facts = self._engine.students.get(manifest.facts["student"]), manifest.facts
-        if student.digest != facts["student_digest"] or student.config.page_floats != facts["page_floats"]:
+    def _student_for(self, manifest: Manifest) -> ServedStudent:
+        student = self._engine.students.get(manifest.student)
+        if student.digest != manifest.student_digest or student.config.page_floats != manifest.page_floats:
             raise StudentMismatch(
-                f"the snapshot's agents are copies of {student.name!r} with weights {facts['student_digest'][:12]}…, "
-                f"but loaded is {student.digest[:12]}…; load that student"
+                f"the snapshot's agents are copies of {student.name!r} with the weights "
+                f"{manifest.student_digest[:12]}…, but loaded is {student.digest[:12]}…; load that student"
             )
-        return self._engine.pool.pages(student)
+        return student
 
 
 async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -118,8 +126,7 @@ def _fill(pages: Pages, slots: Slots, source: Path, manifest: Manifest) -> None:
 def _admit(pool: Pool, name: str, manifest: Manifest, agents: dict[str, Tensor], slots: Slots) -> Cohort:
     arrays = {field: agents[field].numpy() for field in AGENT_FIELDS}
     page = slots[arrays.pop("page")].astype(np.int32)
-    facts = manifest.facts
-    student = pool.students.get(facts["student"])
-    cohort = pool.admit(Cohort(name, student, facts["seed"], page=page, parent=facts["parent"], **arrays))
+    student = pool.students.get(manifest.student)
+    cohort = pool.admit(Cohort(name, student, manifest.seed, page=page, parent=manifest.parent, **arrays))
     pool.pages(student).retain(page[cohort.alive])
     return cohort

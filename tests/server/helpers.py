@@ -48,6 +48,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def start(engine: Engine, name: str, count: int, seed: int = 0, student: str = "joe") -> Awaitable[Cohort]:
     return engine.call(lambda pool: pool.start(name, student, count, seed))
 
