@@ -35,13 +35,15 @@ def layout(tensor: Tensor) -> Layout:
 
 
 def require_axes(layouts: Layouts) -> None:
-    """InvalidArgument when a tensor has other axes than its name says, or two tensors disagree on an axis."""
+    """InvalidArgument when a tensor has other axes than its name says, two disagree on one, or a state is empty."""
     known: dict[str, tuple[int, str]] = {}
     for name, (shape, *_) in layouts.items():
         axes = name.rpartition("_")[2]
         if len(shape) != len(axes):
             raise InvalidArgument(f"{name} has shape {tuple(shape)}; its axes must be ({', '.join(axes)})")
         for axis, extent in zip(axes, shape, strict=True):
+            if extent == 0 and axis in "HKV":
+                raise InvalidArgument(f"{name} has shape {tuple(shape)}: axis {axis} must be at least 1")
             expected, owner = known.setdefault(axis, (extent, name))
             if extent != expected:
                 raise InvalidArgument(f"{name} has shape {tuple(shape)}: axis {axis} must be {expected}, as in {owner}")

@@ -24,6 +24,7 @@ def arguments(draw_tokens):
         (K, lambda x: x[:2], r"k_BHK has shape \(2, 2, 6\): axis B must be 3, as in q_BHK"),
         (V, lambda x: x[:, :1], r"v_BHV has shape \(3, 1, 4\): axis H must be 2"),
         (BETA, lambda x: x[..., None], r"beta_BH has shape \(3, 2, 1\)"),
+        (POOL, lambda x: x[..., :0], r"pool_NHVK has shape \(8, 2, 4, 0\): axis K must be at least 1"),
         (WRITE, lambda x: x[:2], r"write_B has shape \(2,\): axis B must be 3"),
         (LOG_DECAY, lambda x: x.double(), r"log_decay_BH is torch.float64 on cpu; it must be torch.float32"),
         (Q, lambda x: x.to("meta"), r"q_BHK is torch.float32 on meta; it must be torch.float32 on cpu"),

@@ -36,7 +36,7 @@ def step(
     normalize: bool,
 ) -> Tensor:
     """As `gated_delta.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
-    y_BHV = torch.empty(v_BHV.shape, dtype=torch.float32)
+    y_BHV = v_BHV.new_empty(v_BHV.shape)
     floats = map(as_array, (pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH))
     slots = (as_array(x.to(torch.int64)) for x in (read_B, write_B))
     V, K = pool_NHVK.shape[-2:]
@@ -50,9 +50,9 @@ def as_array(x: Tensor) -> NDArray[Any]:
     return array
 
 
-def rows_at_a_time(V: int, K: int) -> int:
-    """R: the largest power of two that divides V and keeps a tile in registers."""
-    return math.gcd(V, 1 << max(0, (TILE // max(K, 1)).bit_length() - 1))
+def rows_at_a_time(V: int, K: int, floats: int = TILE) -> int:
+    """R: the largest power of two that divides V and whose rows are no more than so many floats, or 1."""
+    return math.gcd(V, 1 << max(0, (floats // max(K, 1)).bit_length() - 1))
 
 
 @njit
@@ -120,7 +120,8 @@ def step_kernel(K: int, R: int) -> Callable[..., None]:
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
             if write_B[b] < 0:
-                y_BHV[b, h] = 0
+                for i in range(y_BHV.shape[2]):
+                    y_BHV[b, h, i] = 0
                 continue
             q, k = query_and_key(q_BHK[b, h], k_BHK[b, h], zeros(1, K), normalize)
             soon = read_B[min(b + 1, B - 1)]

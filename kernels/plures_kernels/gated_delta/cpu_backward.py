@@ -40,6 +40,8 @@ from .cpu import ONE, SMALL, copy, query_and_key
 
 # Tokens from mark to mark; the states between two marks should stay in the second-level cache.
 STRIDE = 16
+# Floats of a state that are worked on at a time: half of the forward's, since there are twice as many operands.
+TILE = cpu.TILE // 2
 
 
 @cache

@@ -5,7 +5,7 @@ forward keeps the state before every `STRIDE`-th token, from which the backward 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..compiled import SWITCH, fingerprint, float32_view
 from ..simd import zeros
 from . import cpu
 from .cpu import advance, copy, query_and_key, rows_at_a_time
-from .cpu_backward import STRIDE, backward_kernel
+from .cpu_backward import STRIDE, TILE, backward_kernel
 
 
 def scan(
@@ -32,39 +32,43 @@ def scan(
     normalize: bool,
 ) -> tuple[Tensor, Tensor]:
     """As `gated_delta.scan`; bit for bit what repeated `cpu.step` gives. Differentiable once."""
-    outputs: tuple[Tensor, Tensor] = _Scan.apply(q_BTHK, k_BTHK, v_BTHV, log_decay_BTH, beta_BTH, state_BHVK, normalize)  # type: ignore[no-untyped-call]
+    tensors = q_BTHK, k_BTHK, v_BTHV, log_decay_BTH, beta_BTH, state_BHVK
+    keep = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    outputs: tuple[Tensor, Tensor] = _Scan.apply(normalize, keep, *tensors)  # type: ignore[no-untyped-call]
     return outputs
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
-        tensors, ctx.normalize = [_dense(x) for x in inputs[:6]], inputs[6]
-        q_BTHK, _, v_BTHV, _, _, state_BHVK = tensors
+    def forward(ctx: Any, normalize: bool, keep: bool, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        *tokens, state_BHVK = map(_dense, tensors)
         B, H, V, K = state_BHVK.shape
-        marks = -(-q_BTHK.size(1) // STRIDE) if any(ctx.needs_input_grad) else 0
-        marks_BHMVK, y_BTHV, last_BHVK = torch.empty(B, H, marks, V, K), torch.empty(v_BTHV.shape), state_BHVK.clone()
-        _run(forward_kernel(K, rows_at_a_time(V, K)), tensors[:5], ctx.normalize, (marks_BHMVK, y_BTHV, last_BHVK))
-        ctx.save_for_backward(*tensors[:5], marks_BHMVK)
+        marks = -(-tokens[0].size(1) // STRIDE) if keep else 0
+        marks_BHMVK = state_BHVK.new_empty(B, H, marks, V, K)
+        y_BTHV, last_BHVK = tokens[2].new_empty(tokens[2].shape), state_BHVK.clone()
+        _run(forward_kernel(K, rows_at_a_time(V, K)), tokens, normalize, (marks_BHMVK, y_BTHV, last_BHVK))
+        ctx.save_for_backward(*tokens, marks_BHMVK)
+        ctx.normalize = normalize
         return y_BTHV, last_BHVK
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy_BTHV: Tensor, dlast_BHVK: Tensor) -> tuple[Tensor | None, ...]:
-        *tensors, marks_BHMVK = ctx.saved_tensors
+        *tokens, marks_BHMVK = ctx.saved_tensors
         V, K = marks_BHMVK.shape[-2:]
-        grads = [*(torch.empty(x.shape) for x in tensors), dlast_BHVK.clone(memory_format=torch.contiguous_format)]
-        kernel = backward_kernel(K, rows_at_a_time(V, K))
-        _run(kernel, [*tensors, marks_BHMVK, dy_BTHV.contiguous()], ctx.normalize, grads)
-        return *grads, None
+        grads = [*(x.new_empty(x.shape) for x in tokens), dlast_BHVK.clone(memory_format=torch.contiguous_format)]
+        kernel = backward_kernel(K, rows_at_a_time(V, K, TILE))
+        _run(kernel, [*tokens, marks_BHMVK, dy_BTHV.contiguous()], ctx.normalize, grads)
+        return None, None, *grads
 
 
 def _dense(x: Tensor) -> Tensor:
+    """With a contiguous last axis; the gates, of three axes, may have any strides."""
     x = x.detach()
     return x if x.stride(-1) == 1 or x.dim() == 3 else x.contiguous()
 
 
-def _run(kernel: Callable[..., None], inputs: Any, normalize: bool, outputs: Any) -> None:
+def _run(kernel: Callable[..., None], inputs: Iterable[Tensor], normalize: bool, outputs: Iterable[Tensor]) -> None:
     kernel(*(x.numpy() for x in inputs), normalize, *(x.numpy() for x in outputs))
 
 

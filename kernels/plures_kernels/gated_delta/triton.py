@@ -28,7 +28,7 @@ def step(
     normalize: bool,
 ) -> Tensor:
     """As `gated_delta.step`, in one launch that reads nothing back."""
-    y_BHV = torch.empty(v_BHV.shape, dtype=v_BHV.dtype, device=v_BHV.device)
+    y_BHV = v_BHV.new_empty(v_BHV.shape)
     B, H, V, K = *v_BHV.shape, k_BHK.size(-1)
     if y_BHV.numel() == 0:
         return y_BHV
