@@ -1,21 +1,20 @@
 """The queue store: what may happen to a queue, each change one Lua script and so one atomic step."""
 
-import re
+import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ..errors import InvalidArgument, QueueFull, UnknownQueue
+from ..errors import QueueUnavailable
 from .chunks import Chunk, DeadChunk, Enqueued, Lease, LeasedChunk, QueueStats
 from .connection import Connection, ConnectionConfig
 from .keys import ANY_COUNTS, QueueKeys, queue_of
+from .refusals import MOST_CHUNKS, check_chunks, check_cursor, check_submission, full_queue, unknown_queue
 from .scripts import bind_scripts
 
-MOST_CHUNKS = 200
-"""Chunks in one lease: a thousand would keep all other clients of the store waiting for several ms."""
-
-_CURSOR = re.compile(r"\d{1,19}(-\d{1,19})?")
+__all__ = ["MOST_CHUNKS", "QueueConfig", "QueueStore"]
 
 
 @dataclass(frozen=True)
@@ -64,26 +63,32 @@ class QueueStore:
 
         Raises QueueFull when that were more than `max_items`, InvalidArgument for an empty submission.
         """
-        _check_submission(submit_id, chunks)
+        check_submission(submit_id, chunks)
         arguments: list[Any] = [submit_id, uuid.uuid4().hex, self._config.max_items, self._config.submits_remembered]
         for chunk in chunks:
             arguments += (chunk.items, chunk.payload)
         outcome, items = await self._repeatable("enqueue", queue, arguments)
         if outcome == b"full":
-            raise QueueFull(
-                f"queue {queue!r} holds {items} of at most {self._config.max_items} items, too many to take "
-                f"{sum(chunk.items for chunk in chunks)} more; submit them again when some are done"
-            )
+            raise full_queue(queue, items, self._config.max_items, chunks)
         return Enqueued(items, duplicate=outcome == b"duplicate")
 
     async def lease(self, queue: str, chunks: int, visibility_ms: int) -> Lease:
         """Take up to `chunks` chunks for `visibility_ms`; what is not completed or renewed by then goes to others.
 
-        A queue that does not exist has nothing ready. A lease whose reply was lost counts as an attempt.
+        A queue that does not exist has nothing ready. Cancelled, it gives back what it gets; a lease whose reply was
+        lost counts as an attempt.
         """
-        if chunks < 1:
-            raise InvalidArgument(f"a lease is of at least 1 chunk, not {chunks}")
-        _check_count(chunks)
+        check_chunks(chunks, least=1)
+        leasing = asyncio.ensure_future(self._lease(queue, chunks, visibility_ms))
+        try:
+            return await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            with contextlib.suppress(QueueUnavailable):
+                unwanted = await leasing
+                await self.release(queue, unwanted.token, [chunk.id for chunk in unwanted.chunks])
+            raise
+
+    async def _lease(self, queue: str, chunks: int, visibility_ms: int) -> Lease:
         keys, config = QueueKeys(queue), self._config
         arguments = [self._clock(), chunks, visibility_ms, config.max_attempts, config.dead_chunks_kept]
         reply = await self._connection.once(lambda: self._scripts["lease"](keys.all, arguments))
@@ -93,7 +98,7 @@ class QueueStore:
 
     async def renew(self, queue: str, token: str, ids: Collection[str], visibility_ms: int) -> frozenset[str]:
         """Let the lease of some chunks end `visibility_ms` from now. Returns those that the token still holds."""
-        _check_count(len(ids))
+        check_chunks(len(ids))
         held = await self._repeatable("renew", queue, [self._clock(), token, visibility_ms, *ids])
         return frozenset(id_.decode() for id_ in held)
 
@@ -102,7 +107,7 @@ class QueueStore:
 
         Asked again, as after QueueUnavailable, it answers the same and counts nothing twice.
         """
-        _check_count(len(results))
+        check_chunks(len(results))
         config = self._config
         arguments: list[Any] = [self._clock(), token, config.completions_remembered, config.results_kept_ms]
         for result in results:
@@ -112,12 +117,12 @@ class QueueStore:
 
     async def release(self, queue: str, token: str, ids: Collection[str]) -> None:
         """Give chunks back unharmed: they are next in line, and the attempt does not count."""
-        _check_count(len(ids))
+        check_chunks(len(ids))
         await self._repeatable("release", queue, [token, *ids])
 
     async def fail(self, queue: str, token: str, ids: Collection[str], error: str) -> None:
         """Give chunks back that could not be done, and say why. After `max_attempts` they are given up."""
-        _check_count(len(ids))
+        check_chunks(len(ids))
         config = self._config
         await self._repeatable("fail", queue, [token, error, config.max_attempts, config.dead_chunks_kept, *ids])
 
@@ -127,8 +132,7 @@ class QueueStore:
         Waits up to `block_ms` for the first one, or less: the socket's timeout bounds it. Results are kept for
         `results_kept_ms`. A queue that does not exist has none.
         """
-        if cursor and not _CURSOR.fullmatch(cursor):
-            raise InvalidArgument(f"{cursor[:80]!r} is not a cursor; use one that came with a result, or an empty one")
+        check_cursor(cursor)
         results = QueueKeys(queue).results
         # Redis takes 0 for "for ever".
         block = min(block_ms, self._connection.longest_block_ms) or None
@@ -144,7 +148,7 @@ class QueueStore:
         reply: Any = await self._connection.patiently(lambda: self._connection.commands.hmget(counts, fields))
         ready, leased, done, dead, last_error, incarnation = reply
         if incarnation is None:
-            raise _unknown(queue)
+            raise unknown_queue(queue)
         return QueueStats(
             int(ready or 0), int(leased or 0), int(done or 0), int(dead or 0), (last_error or b"").decode()
         )
@@ -168,7 +172,7 @@ class QueueStore:
         """Remove a queue, its items and its results; leases on it hold nothing any more. Raises UnknownQueue."""
         keys = QueueKeys(queue).all
         if not await self._connection.once(lambda: self._connection.commands.unlink(*keys)):
-            raise _unknown(queue)
+            raise unknown_queue(queue)
 
     async def queues(self) -> list[str]:
         """The names of all queues, sorted."""
@@ -182,19 +186,3 @@ class QueueStore:
     async def _repeatable(self, script: str, queue: str, arguments: list[Any]) -> Any:
         keys = QueueKeys(queue).all
         return await self._connection.patiently(lambda: self._scripts[script](keys, arguments))
-
-
-def _check_submission(submit_id: str, chunks: Sequence[Chunk]) -> None:
-    if not 1 <= len(submit_id) <= 128:
-        raise InvalidArgument(f"a submit id has 1 to 128 characters, not {len(submit_id)}; a UUID is a good one")
-    if not chunks or min(chunk.items for chunk in chunks) < 1:
-        raise InvalidArgument(f"submission {submit_id!r} has no items; send at least one")
-
-
-def _check_count(chunks: int) -> None:
-    if chunks > MOST_CHUNKS:
-        raise InvalidArgument(f"a lease is of at most {MOST_CHUNKS} chunks, not {chunks}; make several calls")
-
-
-def _unknown(queue: str) -> UnknownQueue:
-    return UnknownQueue(f"there is no queue {queue!r}: it begins with its first item, and ends when it is deleted")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from plures_server.errors import InvalidArgument, QueueUnavailable
-from plures_server.queue.chunks import Chunk
+from plures_server.queue.chunks import Chunk, Lease
 from plures_server.queue.connection import ConnectionConfig
 from plures_server.queue.embedded import EmbeddedValkey
 from plures_server.queue.store import QueueStore
@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from .helpers import LossyProxy, chunks, complete_all, ids, wait_until
 
 IMPATIENT = ConnectionConfig(socket_timeout_s=0.2, patience_s=0.2)
+HASTY = ConnectionConfig(patience_s=0.2)
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ async def die(valkey: EmbeddedValkey) -> None:
 
 
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(valkey: EmbeddedValkey) -> None:
-    async with QueueStore(valkey.url, connection=IMPATIENT) as store:
+    async with QueueStore(valkey.url, connection=HASTY) as store:
         await store.enqueue("q", "submit", chunks(1, 2, 4, 8))
         lease = await store.lease("q", 3, 60_000)
         done, failed, held = ids(lease)
@@ -79,14 +80,14 @@ async def test_what_may_be_repeated_outlasts_a_restart(valkey: EmbeddedValkey) -
 
 
 async def test_a_server_that_stalls_is_unavailable_until_it_goes_on(valkey: EmbeddedValkey) -> None:
-    async with QueueStore(valkey.url, connection=IMPATIENT) as store:
+    async with QueueStore(valkey.url) as store, QueueStore(valkey.url, connection=IMPATIENT) as impatient:
         await store.enqueue("q", "submit", chunks(1))
         kill(valkey, signal.SIGSTOP)
         try:
             for attempt in (
-                lambda: store.stats("q"),
-                lambda: store.lease("q", 1, 60_000),
-                lambda: store.enqueue("q", "stalled", chunks(2)),
+                lambda: impatient.stats("q"),
+                lambda: impatient.lease("q", 1, 60_000),
+                lambda: impatient.enqueue("q", "stalled", chunks(2)),
             ):
                 with pytest.raises(QueueUnavailable, match="Timeout"):
                     await attempt()
@@ -99,6 +100,26 @@ async def test_a_server_that_stalls_is_unavailable_until_it_goes_on(valkey: Embe
         await wait_until(submission_is_known)
         stats = await store.stats("q")
         assert stats.ready + stats.leased == 3
+
+
+async def test_a_cancelled_lease_gives_back_what_it_gets(valkey: EmbeddedValkey) -> None:
+    async with QueueStore(valkey.url) as store:
+        await store.enqueue("q", "submit", chunks(1, 2))
+        await store.stats("q")
+        kill(valkey, signal.SIGSTOP)
+        leasing = asyncio.create_task(store.lease("q", 2, 60_000))
+        await _is_asked(leasing)
+        leasing.cancel()
+        kill(valkey, signal.SIGCONT)
+        with pytest.raises(asyncio.CancelledError):
+            await leasing
+        assert (await store.stats("q")).ready == 3
+        assert [chunk.attempt for chunk in (await store.lease("q", 2, 60_000)).chunks] == [1, 1]
+
+
+async def _is_asked(task: asyncio.Task[Lease]) -> None:
+    done, _ = await asyncio.wait({task}, timeout=0.05)
+    assert not done
 
 
 async def test_a_lost_reply_makes_no_second_submission(redis: Redis, server_url: str, tmp_path: Path) -> None:
