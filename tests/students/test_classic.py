@@ -6,72 +6,16 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from plures_kernels import gated_delta
 from plures_kernels.errors import InvalidArgument
 from plures_students.classic import ClassicLearner, can_fit, fit_classic
 from plures_students.lives import Lives, LivesCard
 
-LEARNER = ClassicLearner(
-    learning_rate=0.35, forgetting=0.15, kernel_rate=0.4, inverse_temperature=3.0, kernel_weight=0.8
-)
-
-
-def played(learner: ClassicLearner, lives: int, steps: int, seed: int, observations: int = 1) -> Lives:
-    """Lives of the learner itself on a contextual bandit, by the formula of its docstring, in plain numpy."""
-    rng = np.random.default_rng(seed)
-    n = lives * steps
-    observation_N, action_N, reward_N = rng.integers(0, observations, n), np.zeros(n, int), np.zeros(n)
-    for start in range(0, n, steps):
-        pay_OA = rng.random((observations, 2))
-        q_OA, c_A = np.zeros((observations, 2)), np.zeros(2)
-        for i in range(start, start + steps):
-            o = observation_N[i]
-            action_N[i] = a = int(rng.random() < probabilities(learner, q_OA[o], c_A)[1])
-            reward_N[i] = rng.random() < pay_OA[o, a]
-            learn(learner, q_OA, c_A, o, a, reward_N[i])
-    done_N = np.arange(1, n + 1) % steps == 0
-    return lives_of(observation_N, action_N, reward_N, done_N, observations, steps)
-
-
-def probabilities(learner: ClassicLearner, q_A: NDArray[np.float64], c_A: NDArray[np.float64]) -> NDArray[np.float64]:
-    score_A = np.exp(learner.inverse_temperature * q_A + learner.kernel_weight * c_A)
-    return score_A / score_A.sum()
-
-
-def learn(
-    learner: ClassicLearner, q_OA: NDArray[np.float64], c_A: NDArray[np.float64], o: int, a: int, reward: float
-) -> None:
-    learned = q_OA[o, a] + learner.learning_rate * (reward - q_OA[o, a])
-    q_OA *= 1 - learner.forgetting
-    q_OA[o, a] = learned
-    c_A += learner.kernel_rate * (np.eye(2)[a] - c_A)
-
-
-def lives_of(
-    observation_N: NDArray[np.int64],
-    action_N: NDArray[np.int64],
-    reward_N: NDArray[np.float64],
-    done_N: NDArray[np.bool_],
-    observations: int,
-    steps: int,
-) -> Lives:
-    n = len(action_N)
-    return Lives(
-        card=LivesCard(Discrete(observations), Discrete(2)),
-        life_L=np.arange(n // steps),
-        offsets=np.arange(0, n + 1, steps),
-        step_N=np.arange(n) % steps,
-        observation_N=observation_N.astype(np.int32),
-        action_N=action_N.astype(np.int32),
-        reward_N=reward_N.astype(np.float32),
-        done_N=done_N,
-        extra={},
-    )
+from .teachers import LEARNER, learn, played, probabilities
 
 
 def test_log_probs_are_those_of_the_formula() -> None:
-    lives = played(LEARNER, lives=3, steps=40, seed=1, observations=2)
+    lives = played(lives=3, episodes=1, trials=40, seed=1, observations=2)
     log_prob_NA = LEARNER.log_probs(lives)
     for place in range(3):
         q_OA, c_A = np.zeros((2, 2)), np.zeros(2)
@@ -82,7 +26,7 @@ def test_log_probs_are_those_of_the_formula() -> None:
 
 
 def test_its_own_lives_give_its_parameters_back() -> None:
-    fitted = fit_classic(played(LEARNER, lives=150, steps=300, seed=2))
+    fitted = fit_classic(played(lives=150, episodes=1, trials=300, seed=2))
     assert fitted.learning_rate == pytest.approx(LEARNER.learning_rate, abs=0.05)
     assert fitted.forgetting == pytest.approx(LEARNER.forgetting, abs=0.05)
     assert fitted.kernel_rate == pytest.approx(LEARNER.kernel_rate, abs=0.1)
@@ -91,7 +35,7 @@ def test_its_own_lives_give_its_parameters_back() -> None:
 
 
 def test_no_learner_explains_the_training_lives_better_than_the_fitted_one() -> None:
-    lives = played(LEARNER, lives=20, steps=100, seed=3)
+    lives = played(lives=20, episodes=1, trials=100, seed=3)
     fitted = fit_classic(lives)
 
     def nll(learner: ClassicLearner) -> float:
@@ -143,7 +87,7 @@ def test_its_choice_kernel_is_a_delta_memory_with_one_constant_key(rate: float, 
 
 
 def test_spaces_without_a_table_of_values_are_refused() -> None:
-    lives = played(LEARNER, lives=1, steps=5, seed=4)
+    lives = played(lives=1, episodes=1, trials=5, seed=4)
     boxed = Lives(**{**vars(lives), "card": LivesCard(Box(0, 1, (), np.float32), Discrete(2))})
     assert can_fit(lives)
     assert not can_fit(boxed)

@@ -1,0 +1,143 @@
+"""Copies of a student, free, on the very bandits that recorded people or algorithms played.
+
+Shapes: N rows of lives, B plays, T steps, A actions.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from gymnasium.spaces import Discrete
+from numpy.typing import NDArray
+from plures_kernels import counter
+from plures_kernels.errors import InvalidArgument
+from torch import Tensor
+
+from .lives import Lives
+from .model import NO_ACTION, Inputs, Student
+from .sampling import sample
+
+COLUMNS = ("best_action", "p_best", "p_other")
+_REWARD_STREAM = 1
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a play begins from: fast weights [B, page], and what the last action, [B], brought."""
+
+    pages: Tensor
+    action: Tensor
+    reward: Tensor
+    done: Tensor
+
+    @classmethod
+    def birth(cls, student: Student, plays: int) -> "Before":
+        nothing = torch.zeros(plays)
+        action = torch.full((plays,), NO_ACTION)
+        return cls(torch.zeros(plays, student.config.page_floats), action, nothing, nothing.bool())
+
+
+@dataclass(frozen=True)
+class Played:
+    """The rows that were played; what the copies perceived [B, T, …], did and got; where a play goes on (real)."""
+
+    row_BT: Tensor
+    inputs: Inputs
+    action_BT: Tensor
+    reward_BT: Tensor
+    real_BT: Tensor
+
+
+class Bandits:
+    """The tasks of lives that tell, in columns of every row, the best action and what it and the others pay."""
+
+    def __init__(self, lives: Lives) -> None:
+        if not can_play(lives):
+            raise InvalidArgument(
+                "the lives do not say what was played: that takes Discrete actions, nothing to observe, and the "
+                f"columns {', '.join(COLUMNS)}; they have {', '.join(lives.extra) or 'no further columns'}"
+            )
+        best_N, p_best_N, p_other_N = (torch.tensor(lives.extra[name]) for name in COLUMNS)
+        self.lives = lives
+        self.best_N = best_N.long()
+        self.done_N = torch.from_numpy(lives.done_N)
+        is_best_NA = torch.arange(_actions(lives)) == self.best_N[:, None]
+        self.pay_NA = torch.where(is_best_NA, p_best_N[:, None], p_other_N[:, None]).float()
+
+    def play(
+        self,
+        student: Student,
+        start_B: NDArray[np.int64],
+        stop_B: NDArray[np.int64],
+        seed: int,
+        before: Before | None = None,
+        names_BA: Tensor | None = None,
+    ) -> Played:
+        """Rows [start, stop) played anew, a copy each: their tasks and their ends of episodes, the copy's choices.
+
+        Copies start from `before`, by default newborn. `names_BA` renames actions: a becomes names[b, a].
+        """
+        row_BT, real_BT = _rows(start_B, stop_B)
+        pay_BTA = self.pay_NA[row_BT]
+        if names_BA is not None:
+            pay_BTA = torch.zeros_like(pay_BTA).scatter(2, names_BA[:, None].expand_as(pay_BTA), pay_BTA)
+        before = before or Before.birth(student, len(start_B))
+        inputs, action_BT, reward_BT = _play(student, before, pay_BTA, self.done_N[row_BT], seed)
+        return Played(row_BT, inputs, action_BT, reward_BT, real_BT)
+
+    def relive(self, student: Student, copies: int, seed: int) -> Lives:
+        """The lives lived anew from birth by free copies, `copies` of each, with their tasks and numbers of steps."""
+        start_B, stop_B = (np.repeat(bound_L, copies) for bound_L in (self.lives.offsets[:-1], self.lives.offsets[1:]))
+        played = self.play(student, start_B, stop_B, seed)
+        row_N = played.row_BT[played.real_BT].numpy()
+        return replace(
+            self.lives,
+            life_L=np.arange(len(start_B)),
+            offsets=np.append(0, np.cumsum(stop_B - start_B)),
+            step_N=self.lives.step_N[row_N],
+            observation_N=self.lives.observation_N[row_N],
+            action_N=played.action_BT[played.real_BT].int().numpy(),
+            reward_N=played.reward_BT[played.real_BT].numpy(),
+            done_N=self.lives.done_N[row_N],
+            extra={name: values[row_N] for name, values in self.lives.extra.items() if name != "seconds"},
+        )
+
+
+def _actions(lives: Lives) -> int:
+    space = lives.card.action_space
+    assert isinstance(space, Discrete)
+    return int(space.n)
+
+
+def can_play(lives: Lives) -> bool:
+    """Whether `Bandits` takes these lives."""
+    spaces = lives.card.observation_space, lives.card.action_space
+    return spaces[0] == Discrete(1) and isinstance(spaces[1], Discrete) and all(name in lives.extra for name in COLUMNS)
+
+
+def _rows(start_B: NDArray[np.int64], stop_B: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Rows [B, T] of the plays, the last one repeated behind a play's end, and which are real."""
+    row_BT = torch.from_numpy(start_B)[:, None] + torch.arange(int((stop_B - start_B).max()))
+    last_B1 = torch.from_numpy(stop_B)[:, None] - 1
+    return torch.minimum(row_BT, last_B1), row_BT <= last_B1
+
+
+@torch.no_grad()
+def _play(
+    student: Student, before: Before, pay_BTA: Tensor, done_BT: Tensor, seed: int
+) -> tuple[Inputs, Tensor, Tensor]:
+    """What the copies perceive, do and get."""
+    plays, steps, _ = pay_BTA.shape
+    place_B, seed_B = torch.arange(plays), seed + torch.arange(plays)
+    pages, nothing_B = before.pages.clone(), torch.zeros(plays, dtype=torch.int32)
+    actions, rewards = [before.action], [before.reward]
+    done_BT = torch.cat([before.done[:, None], done_BT], dim=1)
+    for t in range(steps):
+        inputs = Inputs(nothing_B, actions[t], rewards[t], done_BT[:, t])
+        action_B = sample(student.step(pages, place_B, place_B, inputs), seed_B, t).long()
+        pay_B = pay_BTA[:, t].gather(1, action_B[:, None])[:, 0]
+        actions.append(action_B)
+        rewards.append((counter.uniform(seed_B, t, _REWARD_STREAM) < pay_B).float())
+    action_BT, reward_BT = torch.stack(actions, 1), torch.stack(rewards, 1)
+    seen = Inputs(nothing_B[:, None].expand(-1, steps), action_BT[:, :-1], reward_BT[:, :-1], done_BT[:, :-1])
+    return seen, action_BT[:, 1:], reward_BT[:, 1:]

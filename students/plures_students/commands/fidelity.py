@@ -1,0 +1,61 @@
+"""`plures fidelity`: teacher and copies side by side."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ..bandits import Bandits
+from ..checkpoint import load_checkpoint
+from ..fidelity import compare_lives, draw_behaviour
+from ..lives import Lives, read_lives, write_lives
+from ..threads import threads
+from .failing import fails_in_words
+
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+REPORT, PICTURE = "fidelity.json", "behaviour.png"
+
+
+@click.command()
+@click.argument("teacher", type=DIRECTORY)
+@click.argument("copies", type=DIRECTORY, required=False)
+@click.option("--play", "student", type=DIRECTORY, help="Instead of COPIES: let this student live the teacher's lives.")
+@click.option("--each", type=click.IntRange(1), default=10, show_default=True, help="With --play: copies of each life.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--out", type=DIRECTORY, required=True, help=f"Gets {REPORT} and {PICTURE}; with --play, the lives too.")
+@fails_in_words
+def fidelity(teacher: Path, copies: Path | None, student: Path | None, each: int, seed: int, out: Path) -> None:
+    """Compare how the lives of a TEACHER and of its COPIES went, each free in the same tasks."""
+    if (copies is None) == (student is None):
+        raise click.UsageError("name either the COPIES' lives or, with --play, a student")
+    recorded = read_lives(teacher)
+    lived = read_lives(copies) if copies else _played(recorded, student, each, seed, out)
+    report = compare_lives(recorded, lived, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / REPORT).write_text(json.dumps(report, indent=2) + "\n")
+    draw_behaviour(out / PICTURE, report)
+    Console().print(_table(report))
+
+
+def _played(recorded: Lives, student: Path | None, each: int, seed: int, out: Path) -> Lives:
+    assert student is not None
+    with threads(1):
+        lived = Bandits(recorded).relive(load_checkpoint(student).student, each, seed)
+    write_lives(out / "lives", lived)
+    return lived
+
+
+def _table(report: dict[str, Any]) -> Table:
+    table = Table(title="{teacher:,} lives of the teacher, {copies:,} of copies".format(**report["lives"]))
+    for heading in ("measure", "teacher", "copies", "distance", "between halves of the teacher"):
+        table.add_column(heading, justify="left" if heading == "measure" else "right")
+    for name, measure in {**report["measures"], "run_length": report["run_length"]}.items():
+        if name.endswith("by_trial"):
+            continue
+        shown = (" ".join(f"{value:.3g}" for value in measure[who]["mean"]) for who in ("teacher", "copies"))
+        halves = "{mean:.3f}, 95 % to {p95:.3f}".format(**measure["halves"])
+        table.add_row(name.replace("_", " "), *shown, f"{measure['distance']:.3f}", halves)
+    return table

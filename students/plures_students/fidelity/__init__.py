@@ -1,0 +1,6 @@
+"""How alike the behaviour of teacher and copies is, when both are free."""
+
+from .compare import compare_lives
+from .picture import draw_behaviour
+
+__all__ = ["compare_lives", "draw_behaviour"]

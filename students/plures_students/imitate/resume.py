@@ -1,0 +1,85 @@
+"""A training on disk, whole, so that it goes on with the same bits: `training.safetensors`, no pickle."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from plures_kernels.errors import PluresError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .trainer import Course, Trainer
+
+TENSORS = "training.safetensors"
+
+
+class ResumeError(PluresError):
+    """A training that cannot go on: nothing there, damaged, or begun with other settings or data."""
+
+
+def save_training(directory: Path, trainer: Trainer, identity: dict[str, Any]) -> None:
+    """Write weights, optimiser and course. `identity` says what the training is of; resuming compares it."""
+    form = {"identity": identity, "course": asdict(trainer.course)}
+    tensors = directory / TENSORS
+    temporary = tensors.with_name(f".{TENSORS}.{os.getpid()}")
+    # The course travels inside the tensors' file: both are replaced as one.
+    save_file(_tensors(trainer), temporary, metadata={"training": json.dumps(form)})
+    os.replace(temporary, tensors)
+
+
+def load_training(directory: Path, trainer: Trainer, identity: dict[str, Any]) -> None:
+    """Put a trainer where the saved one stood; raise ResumeError when there is none or it is of something else."""
+    path = directory / TENSORS
+    try:
+        with safe_open(path, framework="pt") as file:
+            form = json.loads(file.metadata()["training"])
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ResumeError(f"{path} holds no training to resume: {error}; leave out --resume to begin one") from error
+    _compare(path, form["identity"], json.loads(json.dumps(identity)))
+    _restore(trainer, found)
+    trainer.course = Course(**form["course"])
+
+
+def _compare(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for name in saved.keys() | wanted.keys():
+        if saved.get(name) != wanted.get(name):
+            raise ResumeError(
+                f"{path} was begun with {name} {saved.get(name)!r}, not {wanted.get(name)!r}; "
+                "resume it with what it was begun with, or name another --out"
+            )
+
+
+def _networks(trainer: Trainer) -> dict[str, Any]:
+    return {"student": trainer.student, "average": trainer.average, "best": trainer.best}
+
+
+def _tensors(trainer: Trainer) -> dict[str, Tensor]:
+    tensors = {
+        f"{kind}.{name}": tensor.detach().contiguous()
+        for kind, network in _networks(trainer).items()
+        for name, tensor in network.state_dict().items()
+    }
+    if trainer.rehearsal is not None:
+        tensors |= {"rehearsal.gap": trainer.rehearsal.gap_M, "rehearsal.count": trainer.rehearsal.count}
+    for place, moments in trainer.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{place}.{name}": tensor for name, tensor in moments.items()}
+    return tensors
+
+
+def _restore(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
+    for kind, network in _networks(trainer).items():
+        prefix = f"{kind}."
+        network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    if trainer.rehearsal is not None:
+        trainer.rehearsal.gap_M, trainer.rehearsal.count = tensors["rehearsal.gap"], tensors["rehearsal.count"]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, place, moment = name.split(".")
+            state.setdefault(int(place), {})[moment] = tensor
+    groups = trainer.optimiser.state_dict()["param_groups"]
+    trainer.optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,116 @@
+"""The outer loop: slow weights descend the log-loss of lives, seen through the fast weights that they drive."""
+
+import copy
+import math
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from ..bandits import can_play
+from ..config import StudentConfig
+from ..lives import Lives
+from ..model import Student
+from .histories import PADDING, Histories
+from .likelihood import log_probs, nll
+from .rehearsal import Rehearsal
+from .segments import Segments
+from .settings import ImitationSettings
+
+_LAST_RATE = 0.03
+"""The learning rate ends at this share of its peak."""
+
+
+@dataclass
+class Course:
+    """Where a training stands. `curve` has (step, training loss since the last entry, validation loss)."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    curve: list[tuple[int, float, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """Fits a student; `average` follows its weights, and `best` keeps the average that foresaw the validation best."""
+
+    def __init__(self, config: StudentConfig, settings: ImitationSettings, train: Lives, valid: Lives) -> None:
+        self.settings = settings
+        self.course = Course()
+        self.histories, self.valid = Histories(train), Histories(valid)
+        self.segments = Segments(train, config.actions, settings)
+        self.rehearsal = Rehearsal(self.histories, settings.rehearsal, settings.seed) if can_play(train) else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.student = Student(config)
+        self.average, self.best = (copy.deepcopy(self.student).requires_grad_(False) for _ in range(2))
+        self.optimiser = _optimiser(self.student, settings)
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1, by steps or by time, whichever is further."""
+        limit_s = 60 * self.settings.minutes if self.settings.minutes else math.inf
+        return min(1.0, max(self.course.step / self.settings.steps, self.course.seconds / limit_s))
+
+    def advance(self) -> float:
+        """One step; returns its loss, in nats a choice."""
+        began = time.perf_counter()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * self._rate()
+        loss = self._loss()
+        self.optimiser.zero_grad()
+        (loss + self._rehearsed()).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.student.parameters(), self.settings.clip)
+        self.optimiser.step()
+        self.course.step += 1
+        self._follow()
+        self.course.loss_sum += loss.item()
+        self.course.loss_count += 1
+        self.course.seconds += time.perf_counter() - began
+        return loss.item()
+
+    def validate(self) -> float:
+        """Log-loss of the average on the validation lives; keeps the average if it is the best so far."""
+        began = time.perf_counter()
+        loss = float(nll(log_probs(self.average, self.valid), self.valid.lives.action_N).mean())
+        self.course.curve.append((self.course.step, self.course.loss_sum / max(1, self.course.loss_count), loss))
+        self.course.loss_sum, self.course.loss_count = 0.0, 0
+        if loss < self.course.best:
+            self.course.best = loss
+            self.best.load_state_dict(self.average.state_dict())
+        self.course.seconds += time.perf_counter() - began
+        return loss
+
+    def _loss(self) -> torch.Tensor:
+        batch = self.histories.batch(*self.segments.draw(self.course.step, self.progress))
+        logits_BTA, _ = self.student(batch.inputs)
+        return cross_entropy(logits_BTA.flatten(0, 1), batch.action_BT.flatten(), ignore_index=PADDING)
+
+    def _rehearsed(self) -> torch.Tensor | float:
+        if self.rehearsal is None or not self.rehearsal.is_due(self.course.step, self.progress):
+            return 0.0
+        return self.rehearsal.loss(self.student, self.course.step)
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.course.step + 1) / self.settings.warmup)
+        falling = 0.5 * (1 + math.cos(math.pi * self.progress))
+        return warm * (_LAST_RATE + (1 - _LAST_RATE) * falling)
+
+    def _follow(self) -> None:
+        """Exponential average of the weights, quicker while there are few."""
+        kept = min(self.settings.averaging, self.course.step / (self.course.step + 10))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
+                mean.lerp_(now, 1 - kept)
+
+
+def _optimiser(student: Student, settings: ImitationSettings) -> torch.optim.AdamW:
+    """AdamW that leaves gains and biases undecayed."""
+    matrices = [p for p in student.parameters() if p.ndim > 1]
+    others = [p for p in student.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))

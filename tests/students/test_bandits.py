@@ -1,0 +1,117 @@
+"""Copies free on recorded bandits, and what rehearsing on them does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Discrete
+from plures_kernels.errors import InvalidArgument
+from plures_students.bandits import Bandits, Before, can_play
+from plures_students.config import StudentConfig
+from plures_students.imitate.histories import Histories
+from plures_students.imitate.rehearsal import Rehearsal, RehearsalSettings
+from plures_students.lives import Lives, LivesCard
+from plures_students.model import Student
+
+from .teachers import played
+
+
+def small_student(seed: int = 0) -> Student:
+    torch.manual_seed(seed)
+    return Student(StudentConfig(Discrete(1), Discrete(2), width=16, key_width=8, value_width=8, mlp_width=16))
+
+
+def test_copies_live_the_tasks_and_the_lengths_of_the_recorded_lives() -> None:
+    lives = played(lives=2, episodes=3, trials=10, seed=0)
+    relived = Bandits(lives).relive(small_student(), copies=5, seed=1)
+    assert relived.life_L.tolist() == list(range(10))
+    assert relived.lengths.tolist() == [30] * 10
+    for copy in range(10):
+        rows, recorded = relived.rows(copy), lives.rows(copy // 5)
+        assert relived.extra["best_action"][rows].tolist() == lives.extra["best_action"][recorded].tolist()
+        assert relived.done_N[rows].tolist() == lives.done_N[recorded].tolist()
+
+
+def test_copies_of_one_life_choose_for_themselves_and_a_seed_repeats_them() -> None:
+    bandits = Bandits(played(lives=1, episodes=1, trials=40, seed=0))
+    first, again, other = (bandits.relive(small_student(), copies=3, seed=seed) for seed in (1, 1, 2))
+    assert first.action_N.tolist() == again.action_N.tolist()
+    assert first.action_N.tolist() != other.action_N.tolist()
+    assert len({tuple(first.action_N[first.rows(copy)]) for copy in range(3)}) == 3
+
+
+def test_arms_pay_as_the_lives_say() -> None:
+    lives = played(lives=1, episodes=1, trials=200, seed=0)
+    relived = Bandits(lives).relive(small_student(), copies=100, seed=1)
+    best_N = relived.action_N == relived.extra["best_action"]
+    assert relived.reward_N[best_N].mean() == pytest.approx(0.8, abs=0.02)
+    assert relived.reward_N[~best_N].mean() == pytest.approx(0.2, abs=0.02)
+
+
+def test_renamed_arms_take_what_they_pay_with_them() -> None:
+    lives = played(lives=1, episodes=1, trials=200, seed=0)
+    lives = replace(lives, extra={**lives.extra, "p_best": np.ones(200), "p_other": np.zeros(200)})
+    start_B, stop_B = np.zeros(4, np.int64), np.full(4, 200)
+    result = Bandits(lives).play(small_student(), start_B, stop_B, 0, names_BA=torch.tensor([[1, 0]] * 4))
+    best = lives.extra["best_action"][0]
+    assert torch.equal(result.reward_BT == 1, result.action_BT == 1 - best)
+
+
+def test_a_play_goes_on_from_what_was_before() -> None:
+    """Twenty steps at once are ten, and ten more from there."""
+    lives = played(lives=1, episodes=1, trials=20, seed=0)
+    lives = replace(lives, extra={**lives.extra, "p_best": np.ones(20), "p_other": np.zeros(20)})
+    student, bandits = small_student(), Bandits(lives)
+    whole = bandits.play(student, np.array([0]), np.array([20]), seed=5)
+    page, slot = torch.zeros(1, student.config.page_floats), torch.tensor([0])
+    for t in range(10):
+        names = ("observation", "previous_action", "reward", "done")
+        inputs = type(whole.inputs)(*(getattr(whole.inputs, name)[:, t] for name in names))
+        student.step(page, slot, slot, inputs)
+    before = Before(page, whole.action_BT[:, 9], whole.reward_BT[:, 9], torch.tensor([False]))
+    logits_BTA, _ = student(whole.inputs)
+    after = student(
+        bandits.play(student, np.array([10]), np.array([20]), seed=5, before=before).inputs,
+        [state.contiguous() for state in page.view(1, *student.config.state_shape).unbind(1)],
+    )[0]
+    torch.testing.assert_close(after[:, 0], logits_BTA[:, 10])
+
+
+def test_lives_that_do_not_tell_their_task_cannot_be_played() -> None:
+    lives = played(lives=1, episodes=1, trials=5, seed=0)
+    without = replace(lives, extra={"best_action": lives.extra["best_action"]})
+    seeing = replace(lives, card=LivesCard(Discrete(3), Discrete(2)))
+    assert can_play(lives)
+    assert not can_play(without)
+    assert not can_play(seeing)
+    with pytest.raises(InvalidArgument, match="they have best_action"):
+        Bandits(without)
+
+
+def test_rehearsing_brings_copies_to_take_the_best_arm_as_often_as_their_teachers() -> None:
+    """From a student that knows nothing, by rehearsal alone."""
+    lives = played(lives=20, episodes=4, trials=20, seed=2)
+    student, bandits = small_student(), Bandits(lives)
+    rehearsal = Rehearsal(Histories(lives), RehearsalSettings(plays=64, context=20), seed=0)
+    optimiser = torch.optim.AdamW(student.parameters(), lr=0.005)
+    assert best_share(bandits.relive(student, copies=3, seed=3)) == pytest.approx(0.5, abs=0.05)
+    for step in range(30):
+        optimiser.zero_grad()
+        rehearsal.loss(student, step).backward()
+        optimiser.step()
+    assert best_share(lives) > 0.7
+    assert best_share(bandits.relive(student, copies=3, seed=3)) == pytest.approx(best_share(lives), abs=0.08)
+
+
+def best_share(lives: Lives) -> float:
+    return float((lives.action_N == lives.extra["best_action"]).mean())
+
+
+def test_a_rehearsal_belongs_to_its_step() -> None:
+    lives = played(lives=4, episodes=4, trials=20, seed=2)
+    losses = [
+        [Rehearsal(Histories(lives), RehearsalSettings(context=20), seed=0).loss(small_student(), step).item()]
+        for step in (3, 3, 4)
+    ]
+    assert losses[0] == losses[1] != losses[2]
