@@ -52,16 +52,21 @@ def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]]) -> None
     path.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def seconds_in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
-    """The best time of each, after one unmeasured call; they take turns, so that they meet the same neighbours."""
+def seconds_in_turn(contestants: Mapping[str, Callable[[], object]], budget_seconds: float = 2.0) -> dict[str, float]:
+    """The best time of each over as many rounds as the budget allows, at least three, after one that is not measured.
+
+    They take turns, so that they meet the same neighbours on the machine.
+    """
     for run in contestants.values():
         run()
     best = dict.fromkeys(contestants, float("inf"))
-    for _ in range(rounds):
+    begun, rounds = time.perf_counter(), 0
+    while rounds < 3 or time.perf_counter() - begun < budget_seconds:
         for name, run in contestants.items():
             start = time.perf_counter()
             run()
             best[name] = min(best[name], time.perf_counter() - start)
+        rounds += 1
     return best
 
 
