@@ -6,14 +6,13 @@ L lanes: the attached agents, each doing one item at a time.
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from .cohort import Ordinals
 from .engine import Engine
-from .errors import AlreadyExists, PluresError, QueueUnavailable, UnknownQueue
+from .errors import AlreadyExists, PluresError, UnknownQueue
 from .lanes import Lanes
 from .pool import Pool
 from .queue.store import QueueStore
@@ -35,14 +34,21 @@ class Attachment:
     keep_learning: bool
 
 
+@dataclass(frozen=True)
+class _Worker:
+    """The task that works, and what wakes it when items come."""
+
+    task: "asyncio.Task[None]"
+    news: asyncio.Event
+
+
 class Attachments:
     """The cohorts that work queues on this server."""
 
     def __init__(self, engine: Engine, store: QueueStore) -> None:
         self._engine = engine
         self._store = store
-        self._workers: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._workers: dict[tuple[str, str], _Worker] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,32 +56,35 @@ class Attachments:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for queue, cohort in list(self._workers):
-            await self.detach(queue, cohort)
+        await self._stop(list(self._workers))
 
     async def attach(self, attachment: Attachment, ordinals: Ordinals | None) -> None:
         """Let agents work a queue; they are busy until detached. Raises AlreadyExists when their cohort does."""
-        key = (attachment.queue, attachment.cohort)
-        if key in self._workers:
-            raise AlreadyExists(
-                f"cohort {attachment.cohort!r} works queue {attachment.queue!r} already; detach it first"
-            )
-        lanes = await self._engine.call(lambda pool: _occupy(self._engine, pool, attachment, ordinals))
-        worker = asyncio.create_task(self._work(attachment, lanes), name=f"{key[1]} on {key[0]}")
-        self._workers[key] = worker
+        self._check_is_new(attachment)
+        lanes = await self._engine.borrow(
+            lambda pool: _occupy(self._engine, pool, attachment, ordinals), lambda pool, lanes: lanes.leave()
+        )
+        try:
+            self._check_is_new(attachment)
+        except AlreadyExists:
+            await self._engine.give_back(lambda pool: lanes.leave())
+            raise
+        news = asyncio.Event()
+        name = f"{attachment.cohort} on {attachment.queue}"
+        worker = asyncio.create_task(self._work(attachment, lanes, news), name=name)
+        # Not within the task: one that is cancelled at once never runs.
+        worker.add_done_callback(lambda _: self._engine.give_back(lambda pool: lanes.leave()))
+        self._workers[attachment.queue, attachment.cohort] = _Worker(worker, news)
 
     async def detach(self, queue: str, cohort: str) -> None:
         """Stop a cohort; the items it holds go back unharmed. Raises UnknownQueue when it is not attached."""
-        worker = self._workers.pop((queue, cohort), None)
-        if worker is None:
+        if (queue, cohort) not in self._workers:
             raise UnknownQueue(f"cohort {cohort!r} is not attached to queue {queue!r}")
-        worker.cancel()
-        await asyncio.wait({worker})
+        await self._stop([(queue, cohort)])
 
     async def detach_all(self, queue: str) -> None:
         """Stop every cohort that works the queue here."""
-        for cohort in self.attached(queue):
-            await self.detach(queue, cohort)
+        await self._stop([(queue, cohort) for cohort in self.attached(queue)])
 
     def attached(self, queue: str) -> list[str]:
         """The cohorts that work the queue on this server."""
@@ -83,30 +92,39 @@ class Attachments:
 
     def announce(self, queue: str) -> None:
         """Something was put on the queue: whoever waits for it need not wait longer."""
-        self._news[queue].set()
+        for (name, _), worker in self._workers.items():
+            if name == queue:
+                worker.news.set()
 
-    async def _work(self, attachment: Attachment, lanes: Lanes) -> None:
-        try:
-            while True:
-                await self._one_shift(attachment, lanes)
-        except PluresError as error:
-            log.error("%s stopped working %s: %s", attachment.cohort, attachment.queue, error)
-            self._workers.pop((attachment.queue, attachment.cohort), None)
-        finally:
-            await self._engine.call(lambda pool: lanes.leave())
+    def _check_is_new(self, attachment: Attachment) -> None:
+        if (attachment.queue, attachment.cohort) in self._workers:
+            raise AlreadyExists(
+                f"cohort {attachment.cohort!r} works queue {attachment.queue!r} already; detach it first"
+            )
 
-    async def _one_shift(self, attachment: Attachment, lanes: Lanes) -> None:
-        shift = Shift(self._engine, self._store, attachment.queue, lanes)
-        news = self._news[attachment.queue]
+    async def _stop(self, keys: list[tuple[str, str]]) -> None:
+        tasks = {self._workers.pop(key).task for key in keys}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _work(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event) -> None:
+        while True:
+            await self._one_shift(attachment, lanes, news)
+
+    async def _one_shift(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event) -> None:
         news.clear()
         try:
-            if await shift.begin():
-                await shift.work()
+            if await Shift(self._engine, self._store, attachment.queue, lanes).work():
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), IDLE_SECONDS)
-        except QueueUnavailable as error:
-            log.warning("%s waits for its queue: %s", attachment.cohort, error)
+        except PluresError as error:
+            log.warning("%s waits to work on %s: %s", attachment.cohort, attachment.queue, error)
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("%s failed at items of %s", attachment.cohort, attachment.queue)
             await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -82,9 +82,9 @@ class Engine:
                 self._ask(lambda pool: give_back(pool, future.result()))
             raise
 
-    async def give_back(self, work: Callable[[Pool], T]) -> T:
-        """As `call`, for work that returns what was taken: never refused because too much waits."""
-        return await asyncio.wrap_future(self._ask(work))
+    def give_back(self, work: Callable[[Pool], T]) -> "asyncio.Future[T]":
+        """As `call`, for work that returns what was taken: never refused for overload, done without being awaited."""
+        return asyncio.wrap_future(self._ask(work))
 
     def act(self, request: ActRequest) -> "asyncio.Future[ActResult]":
         """Step agents once. Requests are carried out in the order of these calls; cancelling does not undo one."""

@@ -16,13 +16,18 @@ from .engine import Engine
 from .pool import Pool
 from .queue.items import ItemBatch
 from .run import Progress
-from .runs import CohortRun, checked_parameters, run_to_end, take
+from .runs import CohortRun, checked_parameters, put_back, run_to_end, take
 from .stepper import Stepper
-from .tasks import task_for
+from .tasks import get_task, task_for
 from .wave import agent_seeds
 
 AGENT_STREAM = 2
 """Randomness of a fork that keeps nothing: the item's, so that an item's result is a function of copy and item."""
+
+
+def check_items(items: ItemBatch) -> None:
+    """Raise UnknownTask, or InvalidArgument when the parameters of some item make no environment of its task."""
+    checked_parameters(get_task(items.task), torch.tensor(items.parameters_NP), len(items))
 
 
 class Lanes:
@@ -40,13 +45,18 @@ class Lanes:
     def __len__(self) -> int:
         return len(self.ordinals)
 
+    def check(self, items: ItemBatch) -> None:
+        """Raise PluresError when these are no items for the lanes' student."""
+        task_for(self.cohort.student, items.task)
+        check_items(items)
+
     async def do(self, engine: Engine, items: ItemBatch) -> NDArray[np.float32]:
-        """Do a batch, item i on lane i, most steps first; summaries float32 [N, M]."""
-        begun = await engine.call(lambda pool: self._begin(items))
+        """Do a batch of checked items, item i on lane i, most steps first; summaries float32 [N, M]."""
+        begun = await engine.borrow(lambda pool: self._begin(items), put_back)
         async with aclosing(run_to_end(engine, begun)) as slices:
             await _exhaust(slices)
         if not self.keep_learning:
-            await engine.call(lambda pool: self.drop())
+            await engine.give_back(lambda pool: self.drop())
         summary: NDArray[np.float32] = begun.run.episode.summary().cpu().numpy()
         return summary
 
@@ -72,7 +82,7 @@ class Lanes:
 
     def _begin(self, items: ItemBatch) -> CohortRun:
         task, device, count = task_for(self.cohort.student, items.task), self._pool.device, len(items)
-        parameters = checked_parameters(task, torch.from_numpy(items.parameters_NP.copy()), count)
+        parameters = checked_parameters(task, torch.tensor(items.parameters_NP), count)
         item_seed_N = torch.from_numpy(items.seed_N.view(np.int64).copy()).to(device)
         steps_N = items.steps_N.astype(np.int64)
         forks, lanes = self._forked(), np.arange(count)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from plures.v1 import queue_pb2
 
@@ -30,11 +31,11 @@ RETRY_SECONDS = 0.5
 
 @dataclass
 class _Held:
-    """A leased chunk and its items; once they are done, which lane did each [N] and what came of it [N, M]."""
+    """A leased chunk; its items once they are read; once they are done, which lane did each, and what came of it."""
 
     token: str
     chunk: LeasedChunk
-    items: ItemBatch
+    items: ItemBatch | None = None
     lane_N: NDArray[np.int64] | None = None
     summary_NM: NDArray[np.float32] | None = None
 
@@ -48,50 +49,78 @@ class Shift:
         self._queue = queue
         self._lanes = lanes
         self._held: list[_Held] = []
+        self._leaving = False
 
-    async def begin(self) -> bool:
-        """Lease about an item a lane; whether there was any."""
-        while (missing := len(self._lanes) - self._items()) > 0:
+    async def work(self) -> bool:
+        """Lease about an item a lane, do them, give their results, and keep what was learned where they count.
+
+        Says whether there were any. When cancelled, or when something is missing to do them, items go back unharmed.
+        """
+        try:
+            await self._lease()
+            if self._held:
+                await self._do_and_complete()
+                return True
+        except asyncio.CancelledError:
+            # While the store is away nothing can be given back; others get it when the lease ends.
+            with contextlib.suppress(QueueUnavailable):
+                await self._give_back(None)
+            raise
+        except PluresError:
+            await self._give_back(None)
+            raise
+        except Exception as error:
+            await self._give_back(f"{type(error).__name__}: {error}")
+            raise
+        return False
+
+    async def _lease(self) -> None:
+        while (missing := len(self._lanes) - sum(held.chunk.items for held in self._held)) > 0:
             wanted = min(-(-missing // CHUNK_ITEMS), MOST_CHUNKS)
             lease = await self._store.lease(self._queue, wanted, VISIBILITY_MS)
-            for chunk in lease.chunks:
-                await self._take(lease.token, chunk)
+            leased = [_Held(lease.token, chunk) for chunk in lease.chunks]
+            self._held += leased
+            for held in leased:
+                await self._read(held)
             if len(lease.chunks) < wanted:
                 break
-        return bool(self._held)
 
-    async def work(self) -> None:
-        """Do the items, give their results, and keep what was learned where they count."""
+    async def _read(self, held: _Held) -> None:
+        """Take the items out of a chunk, or fail it alone when they are none that the lanes can do."""
+        try:
+            held.items = ItemBatch.load(held.chunk.payload)
+            self._lanes.check(held.items)
+        except (PluresError, DecodeError) as error:
+            await self._store.fail(self._queue, held.token, [held.chunk.id], str(error))
+            self._held.remove(held)
+
+    async def _do_and_complete(self) -> None:
         renewing = asyncio.create_task(self._renew())
         try:
             await self._do_all()
-            await self._complete()
-        except PluresError as error:
-            await self._give_back(str(error))
-        except asyncio.CancelledError:
-            await self._give_back(None)
-            raise
+            await self._to_its_end(asyncio.create_task(self._complete()))
         finally:
             renewing.cancel()
 
-    def _items(self) -> int:
-        return sum(len(held.items) for held in self._held)
-
-    async def _take(self, token: str, chunk: LeasedChunk) -> None:
+    async def _to_its_end(self, completing: "asyncio.Task[None]") -> None:
+        """Results that count and learning that is kept belong together: who leaves meanwhile waits for both."""
         try:
-            self._held.append(_Held(token, chunk, ItemBatch.load(chunk.payload)))
-        except PluresError as error:
-            await self._store.fail(self._queue, token, [chunk.id], str(error))
+            await asyncio.shield(completing)
+        except asyncio.CancelledError:
+            self._leaving = True
+            with contextlib.suppress(QueueUnavailable):
+                await completing
+            raise
 
     async def _do_all(self) -> None:
         by_task: defaultdict[str, list[_Held]] = defaultdict(list)
         for held in self._held:
-            by_task[held.items.task].append(held)
+            by_task[_items(held).task].append(held)
         for group in by_task.values():
             await self._do(group)
 
     async def _do(self, group: list[_Held]) -> None:
-        items = ItemBatch.join([held.items for held in group])
+        items = ItemBatch.join([_items(held) for held in group])
         # Most steps first: who is done falls off the end of the wave, and batches are of like length.
         order_N = np.argsort(-items.steps_N.astype(np.int64), kind="stable")
         lane_N = np.empty(len(items), np.int64)
@@ -102,7 +131,7 @@ class Shift:
             summaries.append(await self._lanes.do(self._engine, items.rows(rows)))
         summary_NM = np.empty((len(items), summaries[0].shape[1]), np.float32)
         summary_NM[order_N] = np.concatenate(summaries)
-        ends = np.cumsum([len(held.items) for held in group])[:-1]
+        ends = np.cumsum([len(_items(held)) for held in group])[:-1]
         for held, lanes, summary in zip(group, np.split(lane_N, ends), np.split(summary_NM, ends), strict=True):
             held.lane_N, held.summary_NM = lanes, summary
 
@@ -117,7 +146,7 @@ class Shift:
                 if held.chunk.id not in accepted:
                     useful_L[held.lane_N] = False
         self._held.clear()
-        await self._engine.call(lambda pool: self._lanes.keep(useful_L))
+        await self._engine.give_back(lambda pool: self._lanes.keep(useful_L))
 
     async def _accepted(self, token: str, results: list[tuple[str, bytes]]) -> frozenset[str]:
         """Which results count. While the store is away it is asked again: the work is done and may still count."""
@@ -125,6 +154,8 @@ class Shift:
             try:
                 return await self._store.complete(self._queue, token, results)
             except QueueUnavailable as error:
+                if self._leaving:
+                    raise
                 log.warning("results for queue %s wait for the store: %s", self._queue, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -132,7 +163,7 @@ class Shift:
         assert held.summary_NM is not None
         assert held.lane_N is not None
         return queue_pb2.ResultsResponse(
-            item=tensor_to(held.items.item_N),
+            item=tensor_to(_items(held).item_N),
             summary=tensor_to(held.summary_NM),
             cohort=f"cohorts/{self._lanes.cohort.name}",
             ordinal=tensor_to(self._lanes.ordinals[held.lane_N].astype(np.uint32)),
@@ -147,11 +178,16 @@ class Shift:
                     await self._store.renew(self._queue, held.token, [held.chunk.id], VISIBILITY_MS)
 
     async def _give_back(self, error: str | None) -> None:
-        """Return the chunks: as failed when there was an error, else unharmed."""
-        for held in self._held:
+        """Drop what the lanes learned, and return the chunks: as failed when there was an error, else unharmed."""
+        held_before, self._held = self._held, []
+        await self._engine.give_back(lambda pool: self._lanes.drop())
+        for held in held_before:
             if error is None:
                 await self._store.release(self._queue, held.token, [held.chunk.id])
             else:
                 await self._store.fail(self._queue, held.token, [held.chunk.id], error)
-        self._held.clear()
-        await self._engine.call(lambda pool: self._lanes.drop())
+
+
+def _items(held: _Held) -> ItemBatch:
+    assert held.items is not None
+    return held.items

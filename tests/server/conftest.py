@@ -1,10 +1,14 @@
 """Engines without a network around them; every one that a test makes is stopped."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from plures_server.engine import Engine, EngineConfig
 from plures_server.pool import PoolConfig
+from plures_server.queue.embedded import EmbeddedConfig, EmbeddedValkey
+from plures_server.queue.store import QueueStore
 from plures_server.students import Students
 from plures_students.model import Student
 
@@ -43,3 +47,26 @@ NAMES = ("joe", "jane", "jim")
 @pytest.fixture
 def engine(make_engine: MakeEngine) -> Engine:
     return make_engine()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Valkey that all tests share: use queue names of your own."""
+    # What it loses at its death, no test asks for.
+    valkey = EmbeddedValkey(tmp_path_factory.mktemp("valkey") / "queue", EmbeddedConfig(fsync="everysec"))
+    with asyncio.Runner() as runner:
+        runner.run(valkey.start())
+        yield valkey.url
+        runner.run(valkey.stop())
+
+
+@pytest.fixture
+async def store(valkey_url: str) -> AsyncIterator[QueueStore]:
+    async with QueueStore(valkey_url) as store:
+        yield store
+
+
+@pytest.fixture
+def queue() -> str:
+    """The name of a queue that nobody else uses."""
+    return f"q{uuid.uuid4().hex}"

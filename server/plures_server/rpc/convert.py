@@ -35,7 +35,10 @@ def array_from(tensor: pb.Tensor, what: str) -> NDArray[np.generic]:
             f"{what} of shape {list(shape)} and type {pb.DataType.Name(tensor.data_type)} "
             f"takes {wanted:,} bytes, not {len(tensor.data):,}"
         )
-    return np.frombuffer(tensor.data, dtype).reshape(shape)
+    try:
+        return np.frombuffer(tensor.data, dtype).reshape(shape)
+    except ValueError as error:  # of no elements, and yet too large
+        raise InvalidArgument(f"{what} has shape {list(shape)}: {error}") from error
 
 
 def typed_array(tensor: pb.Tensor, what: str, data_type: "pb.DataType.ValueType", axes: int) -> NDArray[np.generic]:
@@ -54,7 +57,7 @@ def torch_from(tensor: pb.Tensor, what: str) -> torch.Tensor:
 
 def tensor_to(array: NDArray[np.generic]) -> pb.Tensor:
     """An array as a wire tensor."""
-    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
     return pb.Tensor(data_type=_TYPES[little.dtype], shape=little.shape, data=little.tobytes())
 
 

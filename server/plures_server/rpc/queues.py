@@ -9,9 +9,9 @@ from plures.v1 import queue_pb2_grpc
 from .. import names
 from ..attachments import Attachment, Attachments
 from ..errors import InvalidArgument, PluresError
+from ..lanes import check_items
 from ..queue.items import ItemBatch
 from ..queue.store import QueueStore
-from ..tasks import get_task
 from .convert import ordinals_from
 from .errors import item_error
 
@@ -82,7 +82,7 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
 
     async def _enqueue(self, request: pb.EnqueueRequest) -> pb.EnqueueResponse:
         queue, items = names.parse(request.queue, "queues"), ItemBatch.decode(request.items)
-        get_task(items.task)
+        check_items(items)
         enqueued = await self._store.enqueue(queue, request.submit_id, items.split())
         self._attachments.announce(queue)
         return pb.EnqueueResponse(submit_id=request.submit_id, accepted=enqueued.items, duplicate=enqueued.duplicate)
