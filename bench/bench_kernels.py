@@ -124,15 +124,23 @@ def measure_demo(agents: int, tile: int, shuffled: bool) -> list[Row]:
         for layer in range(DEMO_LAYERS):
             our_step(pages[:, layer], tokens.each(lambda x: x[: len(tile_slots)]), tile_slots)
 
+    def multiply_tile(tile_slots: Tensor) -> None:
+        first = int(tile_slots[0])
+        for layer in range(DEMO_LAYERS):
+            pages[first : first + len(tile_slots), layer].mul_(1.0)
+
     order = "shuffled" if shuffled else "in order"
     what = f"pages of {pages[0].nbytes // 1024} KiB {order}, tiles of {tile:,}"
     with ThreadPoolExecutor(torch.get_num_threads(), initializer=use_one_core) as crew:
-        tick = partial(step_tiles, crew, step_tile, torch.split(slots, tile))
-        return step_rows(what, pages, agents, {"in place": read_modify_write(pages), "plures": tick})
+        tick = partial(each_tile, crew, torch.split(slots, tile))
+        contestants: Contestants = {"in place": read_modify_write(pages), "plures": partial(tick, step_tile)}
+        if not shuffled:
+            contestants["in place by tile and layer"] = partial(tick, multiply_tile)
+        return step_rows(what, pages, agents, contestants)
 
 
-def step_tiles(crew: ThreadPoolExecutor, step_tile: Callable[[Tensor], None], tiles: Sequence[Tensor]) -> None:
-    for _ in crew.map(step_tile, tiles):
+def each_tile(crew: ThreadPoolExecutor, tiles: Sequence[Tensor], work: Callable[[Tensor], None]) -> None:
+    for _ in crew.map(work, tiles):
         pass
 
 
