@@ -112,15 +112,15 @@ def test_a_scan_goes_on_where_another_ended(rule, draw_tokens, generator, dtype)
     torch.testing.assert_close(end, last)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_padding_on_the_right_leaves_the_state_alone(rule, draw_tokens, dtype):
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 0), (torch.float64, 1e-12)])
+def test_padding_on_the_right_leaves_the_state_alone(rule, draw_tokens, dtype, tolerance):
     tokens = draw_tokens(2, 50, 2, K=16, V=16, dtype=dtype)
     for gate in tokens[3:]:
         gate[:, 20:] = 0
     y, last = rule.scan(*tokens)
     y_short, last_short = rule.scan(*(x[:, :20] for x in tokens))
-    torch.testing.assert_close(last, last_short)
-    torch.testing.assert_close(y[:, :20], y_short)
+    torch.testing.assert_close(last, last_short, rtol=0, atol=tolerance)
+    torch.testing.assert_close(y[:, :20], y_short, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
