@@ -13,15 +13,13 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, models, register_model
-from numba.np import arrayobj as _arrayobj
 
-from .lanes import INT32, cgutils, concatenate, fused, pick, repeat, row_sums, spread, vector
+from .lanes import INT32, cgutils, concatenate, fused, pick, repeat, row_pointers, row_sums, spread, vector
 
 CACHE_LINE_BYTES = 64
 BYTE_POINTER = ir.IntType(8).as_pointer()
 FIRST = ir.Constant(INT32, 0)
 
-arrayobj: Any = _arrayobj
 Emit = Callable[..., Any]
 
 
@@ -81,7 +79,10 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return concatenate(
             builder,
-            [builder.load(pointer, align=4) for pointer in _row_pointers(context, builder, array, args, like)],
+            [
+                builder.load(pointer, align=4)
+                for pointer in row_pointers(context, builder, array, args, like.rows, like.width)
+            ],
         )
 
     return like(array, index, like), emit
@@ -92,7 +93,7 @@ def store(typing: Any, array: Any, index: Any, block: Any) -> Any:
     """`store(array, index, block)`: the inverse of `load`."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        for row, pointer in enumerate(_row_pointers(context, builder, array, args, block)):
+        for row, pointer in enumerate(row_pointers(context, builder, array, args, block.rows, block.width)):
             lanes = range(row * block.width, (row + 1) * block.width)
             builder.store(pick(builder, args[2], lanes), pointer, align=4)
         return context.get_dummy_value()
@@ -109,7 +110,7 @@ def prefetch(typing: Any, array: Any, index: Any, like: Any) -> Any:
         fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         # To be read, kept in every cache level, as data.
         hints = [ir.Constant(INT32, hint) for hint in (0, 3, 1)]
-        for pointer in _row_pointers(context, builder, array, args, like):
+        for pointer in row_pointers(context, builder, array, args, like.rows, like.width):
             start = builder.bitcast(pointer, BYTE_POINTER)
             for offset in range(0, 4 * like.width, CACHE_LINE_BYTES):
                 builder.call(fetch, [builder.gep(start, [ir.Constant(INT32, offset)]), *hints])
@@ -199,16 +200,3 @@ def total(typing: Any, block: Any) -> Any:
         return builder.extract_element(row_sums(builder, a, ones, 1, a.type.count), FIRST)
 
     return types.float32(block), _on_values(emit)
-
-
-def _row_pointers(context: Any, builder: Any, array_type: Any, args: Any, block: Block) -> list[Any]:
-    """Where the rows of a block begin; the operation's first two operands are the array and the index."""
-    array = arrayobj.make_array(array_type)(context, builder, args[0])
-    index = cgutils.unpack_tuple(builder, args[1])
-    pointers = []
-    for row in range(block.rows):
-        if row:
-            index[-2] = builder.add(index[-2], ir.Constant(index[-2].type, 1))
-        pointer = cgutils.get_item_pointer(context, builder, array_type, array, index, wraparound=False)
-        pointers.append(builder.bitcast(pointer, vector(block.width).as_pointer()))
-    return pointers
