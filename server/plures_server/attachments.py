@@ -108,6 +108,8 @@ class Attachments:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+            # What comes after their leaving comes when they have left.
+            await self._engine.give_back(lambda pool: None)
 
     async def _work(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event) -> None:
         while True:

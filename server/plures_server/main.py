@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -63,7 +64,7 @@ async def serve(config: ServerConfig) -> None:
         port = _bind(server, config.bind)
         await server.start()
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
-        print(f"plures-server listens on {config.bind.host}:{port}", flush=True)
+        print(f"plures-server listens on {config.bind.at(port)}", flush=True)
         await stopping.wait()
         log.info("stopping")
         await health.enter_graceful_shutdown()
@@ -94,7 +95,7 @@ async def _embedded_valkey(folder: Path) -> AsyncIterator[str]:
 
 
 def _bind(server: grpc.aio.Server, bind: BindConfig) -> int:
-    address = f"{bind.host}:{bind.port}"
+    address = bind.at(bind.port)
     try:
         return int(server.add_insecure_port(address))
     except RuntimeError as error:
@@ -106,6 +107,16 @@ def _bind(server: grpc.aio.Server, bind: BindConfig) -> int:
 def _default_memory() -> int:
     """Half of what the machine has, so that a full pool leaves room for everything else."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _device(name: str | None) -> torch.device:
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", name):
+        raise click.BadParameter(f"{name!r} is no device; use cpu, cuda or cuda:N", param_hint="--device")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise click.BadParameter(f"there is no {name} here; use cpu", param_hint="--device")
+    return device
 
 
 def _is_loopback(host: str) -> bool:
@@ -148,11 +159,11 @@ def main(
         BindConfig(host, port),
         EngineConfig(),
         PoolConfig(max_agents, int(memory_gb * 2**30) if memory_gb else _default_memory()),
-        torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
+        _device(device),
         redis_url,
     )
     try:
         uvloop.run(serve(config))
-    except PluresError as error:
+    except (PluresError, OSError) as error:
         print(f"plures-server: {error}", file=sys.stderr)
         sys.exit(1)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from plures_students.checkpoint import load_checkpoint
+from plures_students.checkpoint import CARD, load_checkpoint
 from plures_students.config import StudentConfig
 from plures_students.errors import CheckpointError
 from plures_students.model import Student
@@ -34,11 +34,11 @@ class ServedStudent:
     @property
     def horizon(self) -> int:
         """Steps up to which it was shown faithful to its teacher; 0 when that was not measured."""
-        return int(self.card.get("horizon", 0))
+        return int(self.card.get("horizon") or 0)
 
     @property
     def teacher_seconds_per_decision(self) -> float:
-        return float(self.card.get("seconds_per_decision", 0.0))
+        return float(self.card.get("seconds_per_decision") or 0)
 
 
 class Students:
@@ -71,4 +71,11 @@ def load_students(folder: Path, device: torch.device) -> Students:
 def _load(directory: Path, device: torch.device) -> ServedStudent:
     name = check_id(directory.name, "student")
     checkpoint = load_checkpoint(directory, device)
+    for entry in ("horizon", "seconds_per_decision"):
+        _check_number(checkpoint.card.get(entry), f"{directory / CARD}: {entry}")
     return ServedStudent(name, checkpoint.student, checkpoint.card, checkpoint.digest)
+
+
+def _check_number(value: Any, what: str) -> None:
+    if value is not None and not (type(value) in (int, float) and 0 <= value < 2**63):
+        raise CheckpointError(f"{what} {value!r} is neither a number from 0 on nor null")

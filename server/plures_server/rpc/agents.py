@@ -8,7 +8,7 @@ from plures.v1 import agent_pb2 as pb
 from plures.v1 import agent_pb2_grpc
 
 from .. import names
-from ..act_request import ActRequest, ActResult
+from ..act_request import MAX_AGENTS, ActRequest, ActResult
 from ..cohort import Cohort
 from ..engine import Engine
 from ..errors import PluresError
@@ -107,7 +107,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 async def _response(identifier: int, future: "asyncio.Future[ActResult]") -> pb.ActResponse:
     try:
         result = await future
-    except PluresError as error:
+    except Exception as error:  # noqa: BLE001 - answered in its place, so that the stream goes on
         return pb.ActResponse(id=identifier, error=item_error(error))
     log_probs = None if result.log_probs is None else tensor_to(result.log_probs)
     return pb.ActResponse(id=identifier, action=tensor_to(result.action), log_probs=log_probs)
@@ -117,7 +117,7 @@ def act_request(request: pb.ActRequest) -> ActRequest:
     """The wire request as the engine takes it."""
     return ActRequest(
         names.parse(request.cohort, "cohorts"),
-        ordinals_from(request.ordinals),
+        ordinals_from(request.ordinals, most=MAX_AGENTS),
         observation=torch_from(request.observation, "observation") if request.HasField("observation") else None,
         reward=torch_from(request.reward, "reward") if request.HasField("reward") else None,
         done=torch_from(request.done, "done") if request.HasField("done") else None,

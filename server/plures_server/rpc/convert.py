@@ -61,8 +61,11 @@ def tensor_to(array: NDArray[np.generic]) -> pb.Tensor:
     return pb.Tensor(data_type=_TYPES[little.dtype], shape=little.shape, data=little.tobytes())
 
 
-def ordinals_from(message: pb.Ordinals) -> Ordinals | None:
-    """Selected ordinals, int64; None for all. Whether the cohort has them is for the cohort to say."""
+def ordinals_from(message: pb.Ordinals, most: int = 1 << 24) -> Ordinals | None:
+    """Selected ordinals, int64; None for all. Whether the cohort has them is for the cohort to say.
+
+    A range takes no room on the wire and much here: one of more than `most` is refused.
+    """
     kind = message.WhichOneof("selection")
     if kind is None:
         return None
@@ -70,8 +73,8 @@ def ordinals_from(message: pb.Ordinals) -> Ordinals | None:
         first, count = message.range.first, message.range.count
         if first + count > 1 << 32:
             raise InvalidArgument(f"ordinals {first} … {first + count - 1} go beyond 32 bits")
-        if count > 1 << 24:
-            raise InvalidArgument(f"a range of {count:,} agents is longer than any cohort; leave ordinals out for all")
+        if count > most:
+            raise InvalidArgument(f"{count:,} agents are too many for one request; select at most {most:,}")
         return np.arange(first, first + count, dtype=np.int64)
     if len(message.packed) % 4:
         raise InvalidArgument(f"packed ordinals take 4 bytes each; {len(message.packed)} bytes are no whole number")

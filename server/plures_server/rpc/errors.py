@@ -4,7 +4,8 @@ from __future__ import annotations  # grpc's classes are generic in their stubs 
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -35,6 +36,7 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.QueueUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.EngineStopped: grpc.StatusCode.UNAVAILABLE,
 }
+_UNEXPECTED = "an unexpected error, which the server has logged"
 RETRY_SECONDS = {errors.EngineOverloaded: 0.1, errors.QueueFull: 1.0, errors.QueueUnavailable: 1.0}
 
 
@@ -48,9 +50,12 @@ def code_number(error: errors.PluresError) -> int:
     return number
 
 
-def item_error(error: errors.PluresError) -> tensor_pb2.ItemError:
-    """The error of one message of a stream."""
-    return tensor_pb2.ItemError(code=code_number(error), reason=reason(error), message=str(error))
+def item_error(error: Exception) -> tensor_pb2.ItemError:
+    """The error of one message of a stream; what is not ours is logged and INTERNAL."""
+    if isinstance(error, errors.PluresError) and type(error) in CODES:
+        return tensor_pb2.ItemError(code=code_number(error), reason=reason(error), message=str(error))
+    log.error("a message of a stream failed unexpectedly", exc_info=error)
+    return tensor_pb2.ItemError(code=grpc.StatusCode.INTERNAL.value[0], reason="INTERNAL", message=_UNEXPECTED)
 
 
 def status_of(error: errors.PluresError) -> status_pb2.Status:
@@ -95,11 +100,13 @@ def _guard_unary(behave: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any,
     return guarded
 
 
-def _guard_stream(behave: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
+def _guard_stream(behave: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
     async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         try:
-            async for response in behave(request, context):
-                yield response
+            # A caller who leaves ends the behaviour at once, not when its garbage is collected.
+            async with aclosing(behave(request, context)) as responses:
+                async for response in responses:
+                    yield response
         except Exception as error:  # noqa: BLE001 - the edge of the process
             await _abort(context, error)
 
@@ -112,4 +119,4 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) 
     if isinstance(error, errors.PluresError) and type(error) in CODES:
         await context.abort_with_status(rpc_status.to_status(status_of(error)))
     log.error("a request failed unexpectedly", exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error, which the server has logged")
+    await context.abort(grpc.StatusCode.INTERNAL, _UNEXPECTED)

@@ -44,6 +44,10 @@ class BindConfig:
     host: str = "127.0.0.1"
     port: int = 50051
 
+    def at(self, port: int) -> str:
+        """The address with this port, as gRPC writes it."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
 
 def make_server(
     engine: Engine, snapshots: Snapshots, queues: QueueService
