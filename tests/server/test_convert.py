@@ -77,7 +77,10 @@ def test_ordinals_are_a_range_a_list_or_all() -> None:
     [
         (pb.Ordinals(packed=bytes(3)), "3 bytes are no whole number"),
         (pb.Ordinals(range=pb.OrdinalRange(first=2**32 - 1, count=2)), "beyond 32 bits"),
-        (pb.Ordinals(range=pb.OrdinalRange(count=2**32 - 1)), "a range of 4,294,967,295 agents is longer"),
+        (
+            pb.Ordinals(range=pb.OrdinalRange(count=2**32 - 1)),
+            "4,294,967,295 agents are too many for one request; select at most 16,777,216",
+        ),
     ],
     ids=["three bytes", "beyond 32 bits", "all numbers"],
 )
