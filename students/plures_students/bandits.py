@@ -22,8 +22,8 @@ _REWARD_STREAM = 1
 
 
 @dataclass(frozen=True)
-class Before:
-    """What a play begins from: fast weights [B, page], and what the last action, [B], brought."""
+class Standing:
+    """Where copies stand between plays: fast weights [B, page], and their last action, [B], with what it brought."""
 
     pages: Tensor
     action: Tensor
@@ -31,21 +31,22 @@ class Before:
     done: Tensor
 
     @classmethod
-    def birth(cls, student: Student, plays: int) -> "Before":
-        nothing = torch.zeros(plays)
-        action = torch.full((plays,), NO_ACTION)
-        return cls(torch.zeros(plays, student.config.page_floats), action, nothing, nothing.bool())
+    def birth(cls, student: Student, copies: int) -> "Standing":
+        nothing = torch.zeros(copies)
+        action = torch.full((copies,), NO_ACTION)
+        return cls(torch.zeros(copies, student.config.page_floats), action, nothing, nothing.bool())
 
 
 @dataclass(frozen=True)
 class Played:
-    """The rows that were played; what the copies perceived [B, T, …], did and got; where a play goes on (real)."""
+    """The rows played; what copies perceived [B, T, …], did and got, as far as it is real; where they then stand."""
 
     row_BT: Tensor
     inputs: Inputs
     action_BT: Tensor
     reward_BT: Tensor
     real_BT: Tensor
+    after: Standing
 
 
 class Bandits:
@@ -70,7 +71,7 @@ class Bandits:
         start_B: NDArray[np.int64],
         stop_B: NDArray[np.int64],
         seed: int,
-        before: Before | None = None,
+        before: Standing | None = None,
         names_BA: Tensor | None = None,
     ) -> Played:
         """Rows [start, stop) played anew, a copy each: their tasks and their ends of episodes, the copy's choices.
@@ -81,9 +82,11 @@ class Bandits:
         pay_BTA = self.pay_NA[row_BT]
         if names_BA is not None:
             pay_BTA = torch.zeros_like(pay_BTA).scatter(2, names_BA[:, None].expand_as(pay_BTA), pay_BTA)
-        before = before or Before.birth(student, len(start_B))
-        inputs, action_BT, reward_BT = _play(student, before, pay_BTA, self.done_N[row_BT], seed)
-        return Played(row_BT, inputs, action_BT, reward_BT, real_BT)
+        before = before or Standing.birth(student, len(start_B))
+        pages, inputs, action_BT, reward_BT = _play(student, before, pay_BTA, self.done_N[row_BT], real_BT, seed)
+        last_B1 = real_BT.sum(dim=1, keepdim=True) - 1
+        last = (x_BT.gather(1, last_B1)[:, 0] for x_BT in (action_BT, reward_BT, self.done_N[row_BT]))
+        return Played(row_BT, inputs, action_BT, reward_BT, real_BT, Standing(pages, *last))
 
     def relive(self, student: Student, copies: int, seed: int) -> Lives:
         """The lives lived anew from birth by free copies, `copies` of each, with their tasks and numbers of steps."""
@@ -124,9 +127,9 @@ def _rows(start_B: NDArray[np.int64], stop_B: NDArray[np.int64]) -> tuple[Tensor
 
 @torch.no_grad()
 def _play(
-    student: Student, before: Before, pay_BTA: Tensor, done_BT: Tensor, seed: int
-) -> tuple[Inputs, Tensor, Tensor]:
-    """What the copies perceive, do and get."""
+    student: Student, before: Standing, pay_BTA: Tensor, done_BT: Tensor, real_BT: Tensor, seed: int
+) -> tuple[Tensor, Inputs, Tensor, Tensor]:
+    """The pages afterwards; what the copies perceive, do and get."""
     plays, steps, _ = pay_BTA.shape
     place_B, seed_B = torch.arange(plays), seed + torch.arange(plays)
     pages, nothing_B = before.pages.clone(), torch.zeros(plays, dtype=torch.int32)
@@ -134,10 +137,11 @@ def _play(
     done_BT = torch.cat([before.done[:, None], done_BT], dim=1)
     for t in range(steps):
         inputs = Inputs(nothing_B, actions[t], rewards[t], done_BT[:, t])
-        action_B = sample(student.step(pages, place_B, place_B, inputs), seed_B, t).long()
+        write_B = torch.where(real_BT[:, t], place_B, -1)
+        action_B = sample(student.step(pages, place_B, write_B, inputs), seed_B, t).long()
         pay_B = pay_BTA[:, t].gather(1, action_B[:, None])[:, 0]
         actions.append(action_B)
         rewards.append((counter.uniform(seed_B, t, _REWARD_STREAM) < pay_B).float())
     action_BT, reward_BT = torch.stack(actions, 1), torch.stack(rewards, 1)
     seen = Inputs(nothing_B[:, None].expand(-1, steps), action_BT[:, :-1], reward_BT[:, :-1], done_BT[:, :-1])
-    return seen, action_BT[:, 1:], reward_BT[:, 1:]
+    return pages, seen, action_BT[:, 1:], reward_BT[:, 1:]

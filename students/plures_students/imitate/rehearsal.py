@@ -18,10 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..bandits import Bandits, Before, Played
+from ..bandits import Bandits, Played, Standing
 from ..lives import Lives
 from ..model import Student
-from .histories import Histories
 
 _BINS = (0, 20, 40, 60, 80, 100)
 """Trials of an episode where a new stretch of time begins."""
@@ -29,31 +28,34 @@ _BINS = (0, 20, 40, 60, 80, 100)
 
 @dataclass(frozen=True)
 class RehearsalSettings:
-    """Every so many steps after `begin` (a share of the training), `plays` episodes of at most `steps` are played.
+    """Every so many steps after `begin` (a share of the training), `copies` play an episode each, of at most `trials`.
 
-    Half of the copies first relive the `context` steps that came before the episode, where there are as many. `weight`
-    is that of the squared gaps against the log-loss; gaps are averaged over rehearsals with `smoothing`.
+    `weight` is that of the squared gaps against the log-loss; gaps are averaged over rehearsals with `smoothing`.
     """
 
     every: int = 3
     begin: float = 0.3
-    plays: int = 96
-    steps: int = 150
-    context: int = 300
+    copies: int = 96
+    trials: int = 150
     weight: float = 10.0
     smoothing: float = 0.8
 
 
 class Rehearsal:
-    """Rehearses on the bandits of the training lives. `gap_M` is the student's surplus in each moment, smoothed."""
+    """A troupe of copies that live lives of their own, episode by episode, on the bandits of the training lives."""
 
-    def __init__(self, histories: Histories, settings: RehearsalSettings, seed: int) -> None:
+    def __init__(self, lives: Lives, student: Student, settings: RehearsalSettings, seed: int) -> None:
         self.settings = settings
         self._seed = seed
-        self._histories = histories
-        self._bandits = Bandits(histories.lives)
-        self._spans = np.array(list(pairwise(histories.lives.episodes())))
-        self._learning = _Learning(histories.lives, self._spans)
+        self._bandits = Bandits(lives)
+        self._spans = np.array(list(pairwise(lives.episodes())))
+        self._first = np.flatnonzero(np.isin(self._spans[:, 0], lives.offsets))
+        self._learning = _Learning(lives, self._spans)
+        rng = np.random.default_rng([seed, 0, 1])
+        copies = settings.copies
+        self.episode_B = torch.from_numpy(rng.integers(0, len(self._spans), copies))
+        self.names_BA = self._names(rng, copies)
+        self.standing = Standing.birth(student, copies)
         self.gap_M = torch.zeros(len(self._learning.teacher_M))
         self.count = torch.zeros(())
 
@@ -61,50 +63,60 @@ class Rehearsal:
         return step % self.settings.every == 0 and progress >= self.settings.begin
 
     def loss(self, student: Student, step: int) -> Tensor:
-        """A loss whose gradient closes the gaps between copies and teachers."""
+        """Play the next episodes; a loss whose gradient closes the gaps between copies and teachers."""
         rng = np.random.default_rng([self._seed, step, 1])
-        start_B, stop_B = self._spans[rng.choice(len(self._spans), self.settings.plays)].T
-        stop_B = np.minimum(stop_B, start_B + self.settings.steps)
-        names_BA = self._names(rng, len(start_B))
-        before = self._before(student, rng, start_B, names_BA)
-        played = self._bandits.play(student, start_B, stop_B, int(rng.integers(2**62)), before, names_BA)
-        best_BT = names_BA.gather(1, self._bandits.best_N[played.row_BT])
-        prob_BT = _probability_of(student, played, before, best_BT)
-        student_M, count_M = self._learning.of(prob_BT, played)
+        start_B, stop_B = self._spans[self.episode_B.numpy()].T
+        stop_B = np.minimum(stop_B, start_B + self.settings.trials)
+        before = self.standing
+        played = self._bandits.play(student, start_B, stop_B, int(rng.integers(2**62)), before, self.names_BA)
+        best_BT = self.names_BA.gather(1, self._bandits.best_N[played.row_BT])
+        student_M, count_M = self._learning.of(_probability_of(student, played, before, best_BT), played)
+        self._go_on(student, played.after, rng)
         return self.settings.weight * self._pull(student_M, count_M)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that changes, to go on from."""
+        return {
+            **vars(self.standing),
+            "episode": self.episode_B,
+            "names": self.names_BA,
+            "gap": self.gap_M,
+            "count": self.count,
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.standing = Standing(*(state[name] for name in vars(self.standing)))
+        self.episode_B, self.names_BA, self.gap_M, self.count = (state[n] for n in ("episode", "names", "gap", "count"))
 
     def _pull(self, student_M: Tensor, count_M: Tensor) -> Tensor:
         """Σ weight · gap², but with the gap that is squared taken over several rehearsals."""
         gap_M = torch.where(count_M > 0, student_M - self._learning.teacher_M, 0).detach()
         keep = self.settings.smoothing
         self.gap_M = keep * self.gap_M + (1 - keep) * gap_M
-        self.count += 1
+        self.count = self.count + 1
         smooth_M = self.gap_M / (1 - keep**self.count)
         return 2 * (self._learning.weight_M * smooth_M * student_M).sum()
 
-    def _names(self, rng: np.random.Generator, plays: int) -> Tensor:
-        actions = self._bandits.pay_NA.shape[1]
-        return torch.from_numpy(rng.permuted(np.tile(np.arange(actions), (plays, 1)), axis=1))
+    def _go_on(self, student: Student, after: Standing, rng: np.random.Generator) -> None:
+        """On to the next episode; whose life has ended is born again into another."""
+        episode_B = self.episode_B.numpy() + 1
+        over_B = np.isin(episode_B, self._first) | (episode_B == len(self._spans))
+        episode_B[over_B] = rng.choice(self._first, over_B.sum())
+        self.episode_B = torch.from_numpy(episode_B)
+        over_B1 = torch.from_numpy(over_B)
+        self.names_BA = torch.where(over_B1[:, None], self._names(rng, len(over_B)), self.names_BA)
+        newborn = Standing.birth(student, len(over_B))
+        # An episode that was cut short at `trials` ended there for the copy, too.
+        self.standing = Standing(
+            pages=torch.where(over_B1[:, None], newborn.pages, after.pages),
+            action=torch.where(over_B1, newborn.action, after.action),
+            reward=torch.where(over_B1, newborn.reward, after.reward),
+            done=~over_B1,
+        )
 
-    def _before(
-        self, student: Student, rng: np.random.Generator, start_B: NDArray[np.int64], names_BA: Tensor
-    ) -> Before:
-        """Newborns, half of which then relive what came before the episode, where it is long enough."""
-        lives = self._histories.lives
-        born_B = lives.offsets[np.searchsorted(lives.offsets, start_B, side="right") - 1]
-        older = np.flatnonzero((start_B - born_B >= self.settings.context) & (rng.random(len(start_B)) < 0.5))
-        before = Before.birth(student, len(start_B))
-        if len(older) == 0:
-            return before
-        batch = self._histories.batch(start_B[older] - self.settings.context, start_B[older], names_BA[older])
-        with torch.no_grad():
-            _, states = student(batch.inputs)
-        last = start_B[older] - 1
-        before.pages[older] = torch.stack(states, dim=1).flatten(1)
-        before.action[older] = batch.action_BT[:, -1]
-        before.reward[older] = torch.from_numpy(lives.reward_N[last])
-        before.done[older] = torch.from_numpy(lives.done_N[last])
-        return before
+    def _names(self, rng: np.random.Generator, copies: int) -> Tensor:
+        actions = self._bandits.pay_NA.shape[1]
+        return torch.from_numpy(rng.permuted(np.tile(np.arange(actions), (copies, 1)), axis=1))
 
 
 class _Learning:
@@ -129,7 +141,7 @@ class _Learning:
         return torch.zeros(self._size).index_add(0, key, prob_BT[played.real_BT]) / count_M.clamp(min=1), count_M
 
 
-def _probability_of(student: Student, played: Played, before: Before, action_BT: Tensor) -> Tensor:
+def _probability_of(student: Student, played: Played, before: Standing, action_BT: Tensor) -> Tensor:
     """Probabilities [B, T] of given actions, differentiable in the slow weights."""
     states = [state.contiguous() for state in before.pages.view(-1, *student.config.state_shape).unbind(1)]
     prob_BTA: Tensor = student(played.inputs, states)[0].softmax(-1)

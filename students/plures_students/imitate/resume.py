@@ -64,7 +64,7 @@ def _tensors(trainer: Trainer) -> dict[str, Tensor]:
         for name, tensor in network.state_dict().items()
     }
     if trainer.rehearsal is not None:
-        tensors |= {"rehearsal.gap": trainer.rehearsal.gap_M, "rehearsal.count": trainer.rehearsal.count}
+        tensors |= {f"rehearsal.{name}": tensor for name, tensor in trainer.rehearsal.state().items()}
     for place, moments in trainer.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{place}.{name}": tensor for name, tensor in moments.items()}
     return tensors
@@ -72,10 +72,9 @@ def _tensors(trainer: Trainer) -> dict[str, Tensor]:
 
 def _restore(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
     for kind, network in _networks(trainer).items():
-        prefix = f"{kind}."
-        network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+        network.load_state_dict(_under(tensors, f"{kind}."))
     if trainer.rehearsal is not None:
-        trainer.rehearsal.gap_M, trainer.rehearsal.count = tensors["rehearsal.gap"], tensors["rehearsal.count"]
+        trainer.rehearsal.load_state(_under(tensors, "rehearsal."))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimiser."):
@@ -83,3 +82,7 @@ def _restore(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
             state.setdefault(int(place), {})[moment] = tensor
     groups = trainer.optimiser.state_dict()["param_groups"]
     trainer.optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

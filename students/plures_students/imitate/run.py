@@ -66,7 +66,7 @@ class Imitation:
         if self.test is not None and self._spaces(self.test) != self._spaces(self.lives):
             raise LivesError(f"test lives have spaces {self._spaces(self.test)}, the lives {self._spaces(self.lives)}")
         config = StudentConfig(card.observation_space, card.action_space, self.rule)
-        valid, train = split(self.lives, self.settings.valid, self.settings.seed)
+        train, valid = split(self.lives, 1 - self.settings.valid, self.settings.seed)
         return Trainer(config, self.settings, train, valid)
 
     def _train(self, trainer: Trainer, writer: SummaryWriter, on_step: Callable[[Trainer, float], None]) -> None:

@@ -11,6 +11,8 @@ from .rehearsal import RehearsalSettings
 class ImitationSettings:
     """The outer loop. `batch`, `short` and `length` are counted in steps of lives.
 
+    Where the lives tell what was played, the student also rehearses (see rehearsal.py), unless `rehearse` is off.
+
     Half of the batches are `short` segments, so that newborns are imitated well; the others grow from `short` to
     `length` in the first `growth` of the training, so that the student learns to tell in context whom it imitates.
     `minutes` bounds the time: the schedule is then hastened to end with it, and the result depends on the machine.
@@ -30,6 +32,7 @@ class ImitationSettings:
     valid: float = 0.1
     validate_every: int = 50
     relabel: bool = True
+    rehearse: bool = True
     rehearsal: RehearsalSettings = field(default_factory=RehearsalSettings)
     minutes: float | None = None
     threads: int = 1

@@ -43,10 +43,11 @@ class Trainer:
         self.course = Course()
         self.histories, self.valid = Histories(train), Histories(valid)
         self.segments = Segments(train, config.actions, settings)
-        self.rehearsal = Rehearsal(self.histories, settings.rehearsal, settings.seed) if can_play(train) else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.student = Student(config)
+        plays = settings.rehearse and can_play(train)
+        self.rehearsal = Rehearsal(train, self.student, settings.rehearsal, settings.seed) if plays else None
         self.average, self.best = (copy.deepcopy(self.student).requires_grad_(False) for _ in range(2))
         self.optimiser = _optimiser(self.student, settings)
 
