@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,13 +18,17 @@ import pytest
 from click.testing import CliRunner, Result
 from plures.v1 import agent_pb2 as ag
 from plures.v1 import queue_pb2 as qu
+from plures.v1 import task_pb2 as ta
 from plures.v1.agent_pb2_grpc import AgentServiceStub
 from plures.v1.queue_pb2_grpc import QueueServiceStub
+from plures.v1.task_pb2_grpc import TaskServiceStub
 from plures_server.main import main
 from plures_students.checkpoint import save_checkpoint
 
 from .helpers import small_student
 from .rpc.helpers import array, tensor
+
+FAIR = tensor([[0.5, 0.5]])
 
 
 @pytest.fixture
@@ -185,6 +190,20 @@ def test_what_is_on_disk_outlives_a_server_that_is_killed(launch_server: Callabl
     with grpc.insecure_channel(server.address) as channel:
         queue = QueueServiceStub(channel).GetQueue(qu.GetQueueRequest(name="queues/work")).queue
         assert (queue.ready, queue.leased, queue.done, queue.dead) == (4, 0, 600, 0)
-    os.kill(server.process.pid, signal.SIGINT)
-    assert server.process.wait(30) == 0
+        agents, tasks = AgentServiceStub(channel), TaskServiceStub(channel)
+        agents.StartCohort(ag.StartCohortRequest(cohort_id="joe", student="students/bandit", count=4))
+        forever = ta.RunTaskRequest(cohort="cohorts/joe", task="tasks/bandit", parameters=FAIR, steps=10**9)
+        hold = threading.Event()
+        streams = [
+            tasks.RunTask(forever),
+            agents.Act(iter(hold.wait, True)),
+            QueueServiceStub(channel).Results(qu.ResultsRequest(queue="queues/work")),
+        ]
+        next(streams[0])
+        os.kill(server.process.pid, signal.SIGINT)
+        assert server.process.wait(30) == 0, "open streams do not keep it"
+        hold.set()
+        for stream in streams:
+            with pytest.raises(grpc.RpcError):
+                list(stream)
     assert "Traceback" not in (server.folder / "server.log").read_text()
