@@ -34,6 +34,8 @@ from plures_server.queue.store import QueueStore
 from plures_server.rpc.convert import array_from, tensor_to
 from plures_server.runs import CohortRun, run_to_end, take
 from plures_server.tasks import get_task
+from plures_students.model import Inputs, Student
+from torch import Tensor
 
 from .conftest import MakeEngine
 from .helpers import act, lives, small_student, start, wait_until
@@ -423,6 +425,37 @@ async def test_a_model_that_fails_fails_the_items_and_the_cohort_goes_on(
         await wait_until(has(store, queue, done=4))
     assert (await lives(engine, "joe")).step.tolist() == [3, 3, 3, 3]
     assert await pages_used(engine) == 4
+
+
+class FailsOnce(Student):
+    """Fails at the step that comes after `good` more."""
+
+    good = 10**9
+
+    def step(self, pages: Tensor, read_B: Tensor, write_B: Tensor, inputs: Inputs) -> Tensor:
+        self.good -= 1
+        if self.good == -1:
+            raise RuntimeError("once")
+        return super().step(pages, read_B, write_B, inputs)
+
+
+async def test_what_was_learned_on_items_that_are_done_again_is_forgotten(
+    make_engine: MakeEngine, store: QueueStore, queue: str
+) -> None:
+    """The second of two items fails, and both are done again: the first is learned once."""
+    model = FailsOnce(small_student().config).eval().requires_grad_(False)
+    engine = make_engine(model)
+    for name in ("joe", "jane"):
+        await start(engine, name, 1, seed=1)
+    model.good = 4
+    for name in ("joe", "jane"):
+        async with Attachments(engine, store) as attachments:
+            await put(store, f"{queue}-{name}", batch(2, steps=3))
+            await attachments.attach(attachment(f"{queue}-{name}", name, keep_learning=True), None)
+            await wait_until(has(store, f"{queue}-{name}", done=2))
+    assert model.good < -1
+    assert (await lives(engine, "joe")).step.tolist() == [6]
+    assert (await lives(engine, "joe")).same_bits(await lives(engine, "jane"))
 
 
 async def test_a_cohort_is_attached_to_a_queue_once(

@@ -136,6 +136,7 @@ def test_a_reward_means_something_else_after_another_action() -> None:
     ]
     by_action = slice(3 + 5, 3 + 5 + 4)
     assert [row[0, 0, by_action].tolist() for row in encoded] == [[2, 0, 0, 0], [0, 2, 0, 0]]
+    assert [row[0, 0, -2:].tolist() for row in encoded] == [[2, float(lives.done)]] * 2, "the reward alone, and done"
 
 
 def test_a_newborn_has_no_previous_action() -> None:
