@@ -34,6 +34,7 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
 @_option("steps", click.IntRange(1), "Steps of descent.")
 @_option("batch", click.IntRange(1), "Choices that a step sees.")
 @_option("length", click.IntRange(1), "Choices in the longest segment of a life.")
+@_option("learning_rate", click.FloatRange(0, min_open=True), "At its peak.")
 @_option("valid", click.FloatRange(0, 1, min_open=True, max_open=True), "Share of the lives to select by.")
 @_option("minutes", click.FloatRange(0, min_open=True), "Hasten the schedule so that it ends in time.")
 @_option("threads", click.IntRange(1), "More than one pays on an idle machine only.")
@@ -69,7 +70,8 @@ class _Display:
     def __call__(self, trainer: Trainer, loss: float) -> None:
         course = trainer.course
         pace = course.step / course.seconds if course.seconds else 0.0
-        losses = f"nll {loss:.4f}, valid {course.best:.4f}, {pace:.1f} steps/s"
+        valid = f"{course.curve[-1][2]:.4f}" if course.curve else "–"
+        losses = f"nll {loss:.4f}, valid {valid}, {pace:.1f} steps/s"
         self.bar.update(self.task, completed=course.step, losses=losses)
 
 

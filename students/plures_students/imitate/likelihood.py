@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..lives import Lives
 from ..model import Student
 from .histories import Histories
 
@@ -42,6 +43,17 @@ def _alike(length_B: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         fitting = max(1, _TOKENS_AT_ONCE // int(length_B[order[0]]))
         yield order[:fitting]
         order = order[fitting:]
+
+
+def loss_by_life(student: Student, histories: Histories) -> NDArray[np.float64]:
+    """Mean negative log-likelihood of each life's choices, [L]."""
+    return mean_by_life(histories.lives, nll(log_probs(student, histories), histories.lives.action_N))
+
+
+def mean_by_life(lives: Lives, values_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means [L] of values of rows."""
+    means_L: NDArray[np.float64] = np.add.reduceat(values_N, lives.offsets[:-1]) / lives.lengths
+    return means_L
 
 
 def nll(log_prob_NA: NDArray[np.float64], action_N: NDArray[np.int32]) -> NDArray[np.float64]:

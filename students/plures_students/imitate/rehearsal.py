@@ -37,7 +37,7 @@ class RehearsalSettings:
     begin: float = 0.3
     copies: int = 96
     trials: int = 150
-    weight: float = 10.0
+    weight: float = 20.0
     smoothing: float = 0.8
 
 

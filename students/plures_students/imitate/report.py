@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from ..lives import Lives
 from ..model import Student
 from .histories import Histories
-from .likelihood import nll, segment_log_probs
+from .likelihood import mean_by_life, nll, segment_log_probs
 
 
 def compare_predictions(lives: Lives, log_prob_NA: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
     """Likelihood of the lives' choices under several predictors, and the last one's gain over each other, by life."""
     scores = {name: _score(lives, values_NA) for name, values_NA in log_prob_NA.items()}
     *others, last = log_prob_NA
-    by_life = {name: _by_life(lives, nll(values_NA, lives.action_N)) for name, values_NA in log_prob_NA.items()}
+    by_life = {name: mean_by_life(lives, nll(values_NA, lives.action_N)) for name, values_NA in log_prob_NA.items()}
     gains = {name: mean_and_error(by_life[name] - by_life[last]) for name in others}
     return {"lives": len(lives), "choices": lives.steps, "predictors": scores, f"gain_of_{last}_over": gains}
 
@@ -55,12 +55,6 @@ def _score(lives: Lives, log_prob_NA: NDArray[np.float64]) -> dict[str, float]:
     mean = float(nll(log_prob_NA, lives.action_N).mean())
     right = float((log_prob_NA.argmax(axis=1) == lives.action_N).mean())
     return {"nll": mean, "likelihood": float(np.exp(-mean)), "accuracy": right}
-
-
-def _by_life(lives: Lives, values_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means [L]."""
-    means: NDArray[np.float64] = np.add.reduceat(values_N, lives.offsets[:-1]) / lives.lengths
-    return means
 
 
 def _mean_of_tail(

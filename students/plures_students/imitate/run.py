@@ -58,9 +58,7 @@ class Imitation:
     def _trainer(self) -> Trainer:
         card = self.lives.card
         if not isinstance(card.action_space, Discrete):
-            raise LivesError(
-                f"actions of the lives are {card.action_space}; students imitate choices among n, Discrete"
-            )
+            raise LivesError(f"actions of the lives are {card.action_space}; students imitate Discrete ones")
         if len(self.lives) < 2:
             raise LivesError("there is one life; two are needed, since one is set aside for validation")
         if self.test is not None and self._spaces(self.test) != self._spaces(self.lives):
@@ -87,7 +85,7 @@ class Imitation:
                 "validation_lives": len(trainer.valid.lives),
                 "steps": course.step,
                 "seconds": round(course.seconds, 1),
-                "best_validation_nll": course.best,
+                "kept_step": course.kept_step,
                 "curve": [dict(zip(("step", "train_nll", "valid_nll"), entry, strict=True)) for entry in course.curve],
             }
         }

@@ -5,7 +5,10 @@ import math
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from plures_kernels.errors import PluresError
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -14,7 +17,7 @@ from ..config import StudentConfig
 from ..lives import Lives
 from ..model import Student
 from .histories import PADDING, Histories
-from .likelihood import log_probs, nll
+from .likelihood import loss_by_life
 from .rehearsal import Rehearsal
 from .segments import Segments
 from .settings import ImitationSettings
@@ -23,20 +26,33 @@ _LAST_RATE = 0.03
 """The learning rate ends at this share of its peak."""
 
 
+class Diverged(PluresError):
+    """A training whose loss is no number any more."""
+
+
 @dataclass
 class Course:
-    """Where a training stands. `curve` has (step, training loss since the last entry, validation loss)."""
+    """Where a training stands.
+
+    lowest_L: the lowest validation loss so far, by life. curve: (step, training loss since the last entry, validation
+    loss) at each validation.
+    """
 
     step: int = 0
     seconds: float = 0.0
-    best: float = math.inf
+    kept_step: int = 0
+    lowest_L: list[float] = field(default_factory=list)
     loss_sum: float = 0.0
     loss_count: int = 0
     curve: list[tuple[int, float, float]] = field(default_factory=list)
 
 
 class Trainer:
-    """Fits a student; `average` follows its weights, and `best` keeps the average that foresaw the validation best."""
+    """Fits a student; `average` follows its weights, and `best` keeps the newest average that foresees well.
+
+    Well is: the validation lives no worse than the average that foresaw them best, but for one standard error of the
+    difference, paired by life. A few lives cannot tell near equals apart, and the newest has learned the most.
+    """
 
     def __init__(self, config: StudentConfig, settings: ImitationSettings, train: Lives, valid: Lives) -> None:
         self.settings = settings
@@ -63,6 +79,10 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * self._rate()
         loss = self._loss()
+        if not loss.isfinite():
+            raise Diverged(
+                f"the loss is {loss.item()} at step {self.course.step}; lower the learning rate, scale rewards"
+            )
         self.optimiser.zero_grad()
         (loss + self._rehearsed()).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.student.parameters(), self.settings.clip)
@@ -75,16 +95,25 @@ class Trainer:
         return loss.item()
 
     def validate(self) -> float:
-        """Log-loss of the average on the validation lives; keeps the average if it is the best so far."""
+        """Log-loss of the average on the validation lives; keeps the average if it foresees them well."""
         began = time.perf_counter()
-        loss = float(nll(log_probs(self.average, self.valid), self.valid.lives.action_N).mean())
+        loss_L = loss_by_life(self.average, self.valid)
+        loss = float(loss_L @ self.valid.lives.lengths / self.valid.lives.steps)
         self.course.curve.append((self.course.step, self.course.loss_sum / max(1, self.course.loss_count), loss))
         self.course.loss_sum, self.course.loss_count = 0.0, 0
-        if loss < self.course.best:
-            self.course.best = loss
+        if self._foresees_well(loss_L):
+            self.course.kept_step = self.course.step
             self.best.load_state_dict(self.average.state_dict())
         self.course.seconds += time.perf_counter() - began
         return loss
+
+    def _foresees_well(self, loss_L: NDArray[np.float64]) -> bool:
+        """Compare with the lowest losses so far, and take these for the lowest if they are."""
+        worse_L = loss_L - np.array(self.course.lowest_L or loss_L)
+        if worse_L.mean() <= 0:
+            self.course.lowest_L = loss_L.tolist()
+        error = worse_L.std(ddof=1) / math.sqrt(len(worse_L)) if len(worse_L) > 1 else 0.0
+        return bool(worse_L.mean() <= error)
 
     def _loss(self) -> torch.Tensor:
         batch = self.histories.batch(*self.segments.draw(self.course.step, self.progress))
