@@ -2,9 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
+comma  := ,
 # A machine with an NVIDIA driver takes the torch of its own choice; any other gets the CPU release we test.
 EXTRAS := $(if $(shell command -v nvidia-smi),dev,dev$(comma)cpu)
-comma  := ,
 OUT    := out
 # A single test process a core: the suite starts servers of its own.
 TEST_WORKERS ?= 2
