@@ -1,24 +1,19 @@
 """AgentService."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from plures.v1 import agent_pb2 as pb
 from plures.v1 import agent_pb2_grpc
 
 from .. import names
-from ..act_request import MAX_AGENTS, ActRequest, ActResult
 from ..cohort import Cohort
 from ..engine import Engine
-from ..errors import PluresError
 from ..pool import Pool
 from ..snapshots import Snapshots
-from .convert import ordinals_from, tensor_to, torch_from
-from .errors import item_error
-
-MAX_IN_FLIGHT = 64
-"""Requests of one Act stream taken in before their answers are sent: what a slow reader can pile up."""
+from .act_stream import ActStream
+from .convert import ordinals_from
 
 
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
@@ -78,52 +73,9 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         )
 
     async def Act(self, request_iterator: AsyncIterator[pb.ActRequest], context: Any) -> AsyncIterator[pb.ActResponse]:
-        answers: asyncio.Queue[tuple[int, asyncio.Future[ActResult]] | None] = asyncio.Queue(MAX_IN_FLIGHT)
-        async with asyncio.TaskGroup() as group:
-            reader = group.create_task(self._take_in(request_iterator, answers))
-            while (answer := await answers.get()) is not None:
-                yield await _response(*answer)
-            await reader
-
-    async def _take_in(
-        self,
-        requests: AsyncIterator[pb.ActRequest],
-        answers: "asyncio.Queue[tuple[int, asyncio.Future[ActResult]] | None]",
-    ) -> None:
-        async for request in requests:
-            await answers.put((request.id, self._begin(request)))
-        await answers.put(None)
-
-    def _begin(self, request: pb.ActRequest) -> "asyncio.Future[ActResult]":
-        """Hand the request to the engine at once, so that requests are carried out in the order sent."""
-        try:
-            return self._engine.act(act_request(request))
-        except PluresError as error:
-            refused: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
-            refused.set_exception(error)
-            return refused
-
-
-async def _response(identifier: int, future: "asyncio.Future[ActResult]") -> pb.ActResponse:
-    try:
-        result = await future
-    except Exception as error:  # noqa: BLE001 - answered in its place, so that the stream goes on
-        return pb.ActResponse(id=identifier, error=item_error(error))
-    log_probs = None if result.log_probs is None else tensor_to(result.log_probs)
-    return pb.ActResponse(id=identifier, action=tensor_to(result.action), log_probs=log_probs)
-
-
-def act_request(request: pb.ActRequest) -> ActRequest:
-    """The wire request as the engine takes it."""
-    return ActRequest(
-        names.parse(request.cohort, "cohorts"),
-        ordinals_from(request.ordinals, most=MAX_AGENTS),
-        observation=torch_from(request.observation, "observation") if request.HasField("observation") else None,
-        reward=torch_from(request.reward, "reward") if request.HasField("reward") else None,
-        done=torch_from(request.done, "done") if request.HasField("done") else None,
-        action=torch_from(request.action, "action") if request.HasField("action") else None,
-        want_log_probs=request.want_log_probs,
-    )
+        async with aclosing(ActStream(self._engine).serve(request_iterator)) as responses:
+            async for response in responses:
+                yield response
 
 
 def cohort_message(pool: Pool, cohort: Cohort) -> pb.Cohort:

@@ -1,0 +1,82 @@
+"""One Act stream: its requests go to the engine as they come, and are answered in the order sent."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from plures.v1 import agent_pb2 as pb
+
+from .. import names
+from ..act_request import MAX_AGENTS, ActRequest, ActResult
+from ..engine import Engine
+from .convert import ordinals_from, tensor_to, torch_from
+from .errors import item_error
+
+MAX_IN_FLIGHT = 64
+"""Requests taken in before their answers are sent: what a slow reader can pile up."""
+
+
+class ActStream:
+    """Takes requests in and gives answers out at the same time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._answers: asyncio.Queue[tuple[int, asyncio.Future[ActResult]] | None] = asyncio.Queue()
+
+    async def serve(self, requests: AsyncIterator[pb.ActRequest]) -> AsyncGenerator[pb.ActResponse, None]:
+        """An answer to each request. A refused request is answered by an error, and the stream goes on."""
+        # No TaskGroup: it makes an error of a generator that is closed, as this one is when its client leaves.
+        reader = asyncio.create_task(self._take_in(requests))
+        reader.add_done_callback(lambda _: self._answers.put_nowait(None))
+        try:
+            while (answer := await self._answers.get()) is not None:
+                yield await _response(*answer)
+                self._room.release()
+            await reader
+        finally:
+            reader.cancel()
+            self._forget_rest()
+
+    async def _take_in(self, requests: AsyncIterator[pb.ActRequest]) -> None:
+        async for request in requests:
+            await self._room.acquire()
+            self._answers.put_nowait((request.id, self._begin(request)))
+
+    def _begin(self, request: pb.ActRequest) -> "asyncio.Future[ActResult]":
+        """Hand the request to the engine at once, so that requests are carried out in the order sent."""
+        try:
+            return self._engine.act(act_request(request))
+        except Exception as error:  # noqa: BLE001 - raised where the answer is made
+            refused: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
+
+    def _forget_rest(self) -> None:
+        """Nobody asks any more how the requests in flight end; asyncio would complain of errors that nobody saw."""
+        while not self._answers.empty():
+            if (answer := self._answers.get_nowait()) is not None and not answer[1].cancel():
+                with contextlib.suppress(asyncio.CancelledError):
+                    answer[1].exception()
+
+
+async def _response(identifier: int, future: "asyncio.Future[ActResult]") -> pb.ActResponse:
+    try:
+        result = await future
+    except Exception as error:  # noqa: BLE001 - answered in its place, so that the stream goes on
+        return pb.ActResponse(id=identifier, error=item_error(error))
+    log_probs = None if result.log_probs is None else tensor_to(result.log_probs)
+    return pb.ActResponse(id=identifier, action=tensor_to(result.action), log_probs=log_probs)
+
+
+def act_request(request: pb.ActRequest) -> ActRequest:
+    """The wire request as the engine takes it."""
+    return ActRequest(
+        names.parse(request.cohort, "cohorts"),
+        ordinals_from(request.ordinals, most=MAX_AGENTS),
+        observation=torch_from(request.observation, "observation") if request.HasField("observation") else None,
+        reward=torch_from(request.reward, "reward") if request.HasField("reward") else None,
+        done=torch_from(request.done, "done") if request.HasField("done") else None,
+        action=torch_from(request.action, "action") if request.HasField("action") else None,
+        want_log_probs=request.want_log_probs,
+    )
