@@ -135,7 +135,7 @@ def _is_loopback(host: str) -> bool:
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, help="0 takes a free one and prints it.")
 @click.option("--insecure-bind", is_flag=True, help="Allow an address that others can reach; calls are not encrypted.")
 @click.option("--device", default=None, help="cpu, cuda or cuda:N.  [default: cuda if there is one]")
-@click.option("--max-agents", type=click.IntRange(1), default=1 << 20, help="Agents alive at most.")
+@click.option("--max-agents", type=click.IntRange(1, 1 << 29), default=1 << 20, help="Agents alive at most.")
 @click.option("--memory-gb", type=click.FloatRange(0, min_open=True), default=None, help="States.  [default: half]")
 @click.option("--redis-url", default=None, help="Redis ≥ 6.2 or Valkey for the queues.  [default: an embedded Valkey]")
 def main(

@@ -19,6 +19,8 @@ from .wave import agent_seeds, wave_of
 
 SLICE_SECONDS = 0.1
 """How long a run goes on before it reports."""
+MAX_RECORDED = 1 << 20
+"""Agents whose steps are recorded: a tick of theirs fits in a message."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,10 @@ def begin(pool: Pool, stepper: Stepper, request: RunRequest) -> CohortRun:
     cohort = pool.get(request.cohort)
     task = task_for(cohort.student, request.task)
     ordinals = pool.select(cohort, request.ordinals)
-    if request.record > len(ordinals):
-        raise InvalidArgument(f"{request.record} agents to record, but {len(ordinals)} selected")
+    if request.record > min(len(ordinals), MAX_RECORDED):
+        raise InvalidArgument(
+            f"{request.record:,} agents to record, but {len(ordinals):,} selected; at most {MAX_RECORDED:,} can be"
+        )
     parameters = checked_parameters(task, request.parameters, len(ordinals))
     steps = checked_steps(request.steps, len(ordinals))
     seeds = agent_seeds(request.seed, ordinals, pool.device)

@@ -19,6 +19,8 @@ from .wave import Wave
 
 TILES = (64, 512, 4096)
 """Rows of a tile. A matrix product may round a row otherwise when there are more rows or fewer, so sizes are few."""
+TRIAL_BYTES = 64 << 20
+"""States that a trial of tiles takes; in the rows beyond them it tries all but the memories."""
 PADDING = -1
 """Slot of a row that stands for no agent."""
 
@@ -86,9 +88,12 @@ class Stepper:
         """
         config, generator = self.student.config, torch.Generator().manual_seed(0)
         device = self.pages.data.device
-        pages = torch.randn(largest, config.page_floats, generator=generator).to(device)
+        stateful = min(largest, TRIAL_BYTES // self.pages.page_bytes + 1)
+        pages = torch.randn(stateful, config.page_floats, generator=generator).to(device)
         reward = torch.randn(largest, generator=generator).to(device).roll(moved_by)
-        slots = torch.arange(largest, dtype=torch.int32, device=device).roll(moved_by)
+        slots = torch.arange(largest, dtype=torch.int32, device=device)
+        slots[stateful:] = PADDING
+        slots = slots.roll(moved_by)
         blank = (self.blank_observation(largest), torch.zeros_like(slots), reward, torch.zeros_like(reward))
         logits = []
         for first in range(0, largest, rows):

@@ -103,6 +103,10 @@ def test_too_little_memory_is_named(students: Path) -> None:
     )
 
 
+def test_more_agents_than_pages_can_be_numbered_are_refused(students: Path) -> None:
+    assert "is not in the range 1<=x<=536870912" in sentence(invoke(students, "--max-agents", str(2**29 + 1)))
+
+
 def test_a_second_server_on_a_port_exits_with_a_sentence(server: Any, students: Path) -> None:
     """The whole process, as an operator sees it."""
     command = [str(Path(sys.executable).parent / "plures-server"), "--students", str(students)]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from plures_server import stepper as stepper_module
 from plures_server.crew import Crew
 from plures_server.errors import InvalidArgument
 from plures_server.pages import Pages
@@ -37,6 +38,13 @@ def stepper(model: Student) -> Stepper:
 
 def test_tiles_that_agree_are_taken() -> None:
     assert stepper(small_student()).tiles == (4, 16, 64)
+
+
+def test_large_states_are_tried_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepper_module, "TRIAL_BYTES", 5 * 256)
+    assert stepper(small_student()).tiles == (4, 16, 64)
+    with pytest.raises(InvalidArgument, match="cannot be served here"):
+        stepper(RoundsByPlace(small_student().config).requires_grad_(False))
 
 
 def test_a_tile_that_rounds_otherwise_is_left_out() -> None:
