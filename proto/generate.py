@@ -1,5 +1,6 @@
 """Generate the Python modules of the wire contract: as a build hook at install, or `python proto/generate.py`."""
 
+import os
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -17,11 +18,9 @@ def generate() -> None:
     sources = sorted(str(path.relative_to(HERE)) for path in HERE.glob("plures/v1/*.proto"))
     outputs = [f"--{plugin}_out={HERE}" for plugin in ("python", "grpc_python", "mypy", "mypy_grpc")]
     includes = [f"-I{HERE}", f"-I{files('grpc_tools') / '_proto'}"]
-    # mypy-protobuf's plugins stand beside the interpreter, which need not be on PATH.
-    plugins = [f"--plugin=protoc-gen-{n}={Path(sys.executable).parent / f'protoc-gen-{n}'}" for n in ("mypy", "mypy_grpc")]
-    if any(not Path(flag.partition("=")[2].partition("=")[2]).exists() for flag in plugins):
-        plugins = []
-    if protoc.main(["protoc", *includes, *plugins, *outputs, *sources]) != 0:
+    # mypy-protobuf's plugins may stand beside an interpreter whose folder is not on PATH.
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    if protoc.main(["protoc", *includes, *outputs, *sources]) != 0:
         raise RuntimeError(f"protoc refused {', '.join(sources)}; its message stands above")
 
 
