@@ -23,6 +23,7 @@ from plures_server.errors import (
 )
 from plures_server.pages import NEWBORN
 from plures_server.pool import Pool, PoolConfig
+from plures_server.rpc.agents import cohort_message
 from plures_server.students import Students
 from plures_students.config import StudentConfig
 from plures_students.model import Student
@@ -210,6 +211,14 @@ def test_a_retired_agent_can_do_nothing_more() -> None:
     assert pool.retire("joe", None) == 2
     with pytest.raises(UnknownCohort, match="'joe'"):
         pool.get("joe")
+
+
+def test_a_cohort_that_was_retired_meanwhile_can_still_be_told_of() -> None:
+    pool = pool_of()
+    joe = pool.start("joe", "joe", 3, seed=0)
+    pool.retire("joe", None)
+    told = cohort_message(pool, joe)
+    assert (told.count, told.alive, told.min_step, told.max_step) == (3, 0, 0, 0)
 
 
 def test_what_is_refused_changes_nothing() -> None:

@@ -80,6 +80,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
 def cohort_message(pool: Pool, cohort: Cohort) -> pb.Cohort:
     steps = cohort.step[cohort.alive]
+    # A cohort can have been retired between its restoration and this message.
+    least, most = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
     return pb.Cohort(
         name=f"cohorts/{cohort.name}",
         student=f"students/{cohort.student.name}",
@@ -88,6 +90,6 @@ def cohort_message(pool: Pool, cohort: Cohort) -> pb.Cohort:
         seed=cohort.seed,
         parent=f"cohorts/{cohort.parent}" if cohort.parent else "",
         state_bytes=pool.own_bytes(cohort),
-        min_step=int(steps.min()),
-        max_step=int(steps.max()),
+        min_step=least,
+        max_step=most,
     )
