@@ -10,16 +10,33 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange, void
-from numpy.typing import NDArray
+from numba import boolean, int64, njit, prange, void
 from torch import Tensor
 
-from ..compiled import SLOTS, SWITCH, fingerprint, float32_view
 from ..norm import EPSILON
-from ..simd import dot, dots, height, load, minus, plus_outer, plus_scaled, prefetch, scaled, store, zeros
+from ..simd import (
+    FLOAT_BYTES,
+    at,
+    dot,
+    dots,
+    fingerprint,
+    height,
+    load,
+    load_scalar,
+    minus,
+    plus_outer,
+    plus_scaled,
+    prefetch,
+    scaled,
+    slot_at,
+    store,
+    view,
+    view_type,
+    zeros,
+)
 
-# Floats of a state that are worked on at a time: with more, the registers run out.
-TILE = 128
+# Floats of a state up to which it pays to ask for the next one: longer ones push out what is being worked on.
+NEAR = 64 * 64
 ONE = np.float32(1)
 SMALL = np.float32(EPSILON)
 
@@ -37,97 +54,93 @@ def step(
 ) -> Tensor:
     """As `gated_delta.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
     y_BHV = v_BHV.new_empty(v_BHV.shape)
-    floats = map(as_array, (pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH))
-    slots = (as_array(x.to(torch.int64)) for x in (read_B, write_B))
-    V, K = pool_NHVK.shape[-2:]
-    step_kernel(K, rows_at_a_time(V, K))(*floats, *slots, normalize, y_BHV.numpy())
+    read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
+    tensors = pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH, read_B, write_B, y_BHV
+    (B, H, V), K = v_BHV.shape, k_BHK.size(-1)
+    step_kernel(K, rows_at_a_time(V, K))(B, H, V, normalize, *map(view, tensors))
     return y_BHV
 
 
-def as_array(x: Tensor) -> NDArray[Any]:
-    """The same memory, for numba."""
-    array: NDArray[Any] = x.detach().numpy() if x.requires_grad else x.numpy()
-    return array
-
-
-def rows_at_a_time(V: int, K: int, floats: int = TILE) -> int:
-    """R: the largest power of two that divides V and whose rows are no more than so many floats, or 1."""
-    return math.gcd(V, 1 << max(0, (floats // max(K, 1)).bit_length() - 1))
+def rows_at_a_time(V: int, K: int, most: int = 8) -> int:
+    """R: a power of two that divides V; `most` up to 16 key channels, fewer for more, one from 64 on (measured)."""
+    fit = most * 16 // max(K, 16) if K < 64 else 1
+    return math.gcd(V, 1 << (fit.bit_length() - 1))
 
 
 @njit
-def copy(old_VK: Any, new_VK: Any, tile: Any) -> None:
-    """new becomes old."""
-    for i in range(0, new_VK.shape[0], height(tile)):
-        store(new_VK, (i, 0), load(old_VK, (i, 0), tile))
+def copy(old: Any, new: Any, stride: Any, V: Any, tile: Any) -> None:
+    """The state at new becomes the one at old."""
+    for i in range(0, V, height(tile)):
+        store(new + i * stride, stride, load(old + i * stride, stride, tile))
 
 
 @njit
 def unit(row: Any) -> Any:
     """As `norm.unit`."""
-    return scaled(ONE / math.sqrt(dot(row, row) + SMALL), row)
+    return scaled(ONE / np.float32(math.sqrt(dot(row, row) + SMALL)), row)
 
 
 @njit
-def query_and_key(q_K: Any, k_K: Any, like: Any, normalize: bool) -> Any:
-    """Both as rows of the shape of `like`, of length one if asked for."""
-    q, k = load(q_K, (0,), like), load(k_K, (0,), like)
+def query_and_key(q: Any, k: Any, row: Any, normalize: bool) -> Any:
+    """The rows at two addresses, of length one if asked for."""
+    query, key = load(q, 0, row), load(k, 0, row)
     if normalize:
-        q, k = unit(q), unit(k)
-    return q, k
+        query, key = unit(query), unit(key)
+    return query, key
 
 
 @njit
 def advance(
-    old_VK: Any,
-    new_VK: Any,
-    soon_VK: Any,
-    q: Any,
-    k: Any,
-    v_V: Any,
-    alpha: Any,
-    beta: Any,
-    y_V: Any,
-    tile: Any,
-    column: Any,
-) -> None:
-    """One token of one head, old to new (they may be one); asks for the state that comes soon on the way."""
+    old: Any, new: Any, stride: Any, soon: Any, q: Any, k: Any, v: Any, alpha: Any, beta: Any, y: Any, V: Any,
+    tile: Any, column: Any,
+) -> None:  # fmt: skip
+    """One token of one head, from the state at old to that at new (they may be one).
+
+    On the way it asks for the state at soon, which comes next, unless that is 0.
+    """
     overlap = dot(k, q)
-    for i in range(0, v_V.size, height(tile)):
-        prefetch(soon_VK, (i, 0), tile)
-        decayed = scaled(alpha, load(old_VK, (i, 0), tile))
-        update = scaled(beta, minus(load(v_V, (i,), column), dots(decayed, k)))
-        store(y_V, (i,), plus_scaled(dots(decayed, q), overlap, update))
-        store(new_VK, (i, 0), plus_outer(decayed, update, k))
+    for i in range(0, V, height(tile)):
+        if soon:
+            prefetch(soon + i * stride, stride, tile)
+        decayed = scaled(alpha, load(old + i * stride, stride, tile))
+        update = scaled(beta, minus(load(v + i * FLOAT_BYTES, 0, column), dots(decayed, k)))
+        store(y + i * FLOAT_BYTES, 0, plus_scaled(dots(decayed, q), overlap, update))
+        store(new + i * stride, stride, plus_outer(decayed, update, k))
 
 
 @cache
 def step_kernel(K: int, R: int) -> Callable[..., None]:
     """The step, compiled for keys of K channels."""
     sources = fingerprint(__file__)
-    states, rows, gates = float32_view(4), float32_view(3), float32_view(2)
+    pool, rows, gates, slots = (view_type(axes) for axes in (4, 3, 2, 1))
 
     @njit(
-        void(states, rows, rows, rows, gates, gates, SLOTS, SLOTS, SWITCH, rows),
+        void(int64, int64, int64, boolean, pool, rows, rows, rows, gates, gates, slots, slots, rows),
         cache=True, parallel=True, nogil=True,
     )  # fmt: skip
     def kernel(
-        pool_NHVK: Any, q_BHK: Any, k_BHK: Any, v_BHV: Any, log_decay_BH: Any, beta_BH: Any,
-        read_B: Any, write_B: Any, normalize: bool, y_BHV: Any,
+        B: int, H: int, V: int, normalize: bool, pool_NHVK: Any, q_BHK: Any, k_BHK: Any, v_BHV: Any,
+        log_decay_BH: Any, beta_BH: Any, read_B: Any, write_B: Any, y_BHV: Any,
     ) -> None:  # fmt: skip
         assert sources
-        B, H = beta_BH.shape
+        stride = FLOAT_BYTES * pool_NHVK[3]
+        dense = pool_NHVK[1] == H * V * K
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
-            if write_B[b] < 0:
-                for i in range(y_BHV.shape[2]):
-                    y_BHV[b, h, i] = 0
+            read, write = slot_at(read_B, b), slot_at(write_B, b)
+            if write < 0:
+                for i in range(0, V, R):
+                    store(at(y_BHV, b, h, i), 0, zeros(1, R))
                 continue
-            q, k = query_and_key(q_BHK[b, h], k_BHK[b, h], zeros(1, K), normalize)
-            soon = read_B[min(b + 1, B - 1)]
+            alpha = math.exp(load_scalar(at(log_decay_BH, b, h)))
+            q, k = query_and_key(at(q_BHK, b, h), at(k_BHK, b, h), zeros(1, K), normalize)
+            following = slot_at(read_B, min(b + 1, B - 1))
+            # States that follow one another in memory come by themselves.
+            asks = V * K <= NEAR and not (dense and following == read + 1)
             advance(
-                pool_NHVK[read_B[b], h], pool_NHVK[write_B[b], h], pool_NHVK[soon, h], q, k, v_BHV[b, h],
-                math.exp(log_decay_BH[b, h]), beta_BH[b, h], y_BHV[b, h], zeros(R, K), zeros(1, R),
+                at(pool_NHVK, read, h), at(pool_NHVK, write, h), stride, at(pool_NHVK, following, h) if asks else 0,
+                q, k, at(v_BHV, b, h), alpha, load_scalar(at(beta_BH, b, h)), at(y_BHV, b, h), V,
+                zeros(R, K), zeros(1, R),
             )  # fmt: skip
 
     return kernel

@@ -5,21 +5,28 @@ forward keeps the state before every `STRIDE`-th token, from which the backward 
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange, void
+from numba import boolean, get_num_threads, int64, njit, prange, void
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..compiled import SWITCH, fingerprint, float32_view
-from ..simd import zeros
+from ..simd import (
+    FLOAT_BYTES,
+    at,
+    fingerprint,
+    load_scalar,
+    view,
+    view_type,
+    zeros,
+)
 from . import cpu
 from .cpu import advance, copy, query_and_key, rows_at_a_time
-from .cpu_backward import STRIDE, TILE, backward_kernel
+from .cpu_backward import MOST_ROWS, STRIDE, backward_kernel, scratch_floats
 
 
 def scan(
@@ -42,11 +49,13 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, normalize: bool, keep: bool, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         *tokens, state_BHVK = map(_dense, tensors)
-        B, H, V, K = state_BHVK.shape
-        marks = -(-tokens[0].size(1) // STRIDE) if keep else 0
-        marks_BHMVK = state_BHVK.new_empty(B, H, marks, V, K)
-        y_BTHV, last_BHVK = tokens[2].new_empty(tokens[2].shape), state_BHVK.clone()
-        _run(forward_kernel(K, rows_at_a_time(V, K)), tokens, normalize, (marks_BHMVK, y_BTHV, last_BHVK))
+        (B, T, H, V), K = tokens[2].shape, tokens[0].size(-1)
+        M = -(-T // STRIDE) if keep else 0
+        marks_BHMVK = state_BHVK.new_empty(B, H, M, V, K)
+        y_BTHV = state_BHVK.new_empty(B, T, H, V)
+        last_BHVK = state_BHVK.clone(memory_format=torch.contiguous_format)
+        kernel = forward_kernel(K, rows_at_a_time(V, K))
+        kernel(B, T, H, V, M, normalize, *map(view, (*tokens, marks_BHMVK, y_BTHV, last_BHVK)))
         ctx.save_for_backward(*tokens, marks_BHMVK)
         ctx.normalize = normalize
         return y_BTHV, last_BHVK
@@ -55,49 +64,48 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy_BTHV: Tensor, dlast_BHVK: Tensor) -> tuple[Tensor | None, ...]:
         *tokens, marks_BHMVK = ctx.saved_tensors
-        V, K = marks_BHMVK.shape[-2:]
-        grads = [*(x.new_empty(x.shape) for x in tokens), dlast_BHVK.clone(memory_format=torch.contiguous_format)]
-        kernel = backward_kernel(K, rows_at_a_time(V, K, TILE))
-        _run(kernel, [*tokens, marks_BHMVK, dy_BTHV.contiguous()], ctx.normalize, grads)
-        return None, None, *grads
+        (B, T, H, V), K = dy_BTHV.shape, tokens[0].size(-1)
+        dtokens = [x.new_empty(x.shape) for x in tokens]
+        dstate_BHVK = dlast_BHVK.clone(memory_format=torch.contiguous_format)
+        inputs = *tokens, marks_BHMVK, dy_BTHV.contiguous()
+        kernel = backward_kernel(K, rows_at_a_time(V, K, MOST_ROWS))
+        scratch_PS = dstate_BHVK.new_empty(get_num_threads(), scratch_floats(V, K))
+        kernel(B, T, H, V, ctx.normalize, *map(view, (*inputs, *dtokens, dstate_BHVK, scratch_PS)))
+        return None, None, *dtokens, dstate_BHVK
 
 
 def _dense(x: Tensor) -> Tensor:
     """With a contiguous last axis; the gates, of three axes, may have any strides."""
-    x = x.detach()
     return x if x.stride(-1) == 1 or x.dim() == 3 else x.contiguous()
-
-
-def _run(kernel: Callable[..., None], inputs: Iterable[Tensor], normalize: bool, outputs: Iterable[Tensor]) -> None:
-    kernel(*(x.numpy() for x in inputs), normalize, *(x.numpy() for x in outputs))
 
 
 @cache
 def forward_kernel(K: int, R: int) -> Callable[..., None]:
     """The forward, compiled for keys of K channels. The last argument is the first state and becomes the last."""
     sources = fingerprint(__file__, cpu.__file__)
-    gates, rows, states = float32_view(3), float32_view(4), float32_view(4)
+    gates, rows, states, marks = (view_type(axes) for axes in (3, 4, 4, 5))
 
     @njit(
-        void(rows, rows, rows, gates, gates, SWITCH, float32_view(5), rows, states),
+        void(int64, int64, int64, int64, int64, boolean, rows, rows, rows, gates, gates, marks, rows, states),
         cache=True, parallel=True, nogil=True,
     )  # fmt: skip
     def kernel(
-        q_BTHK: Any, k_BTHK: Any, v_BTHV: Any, log_decay_BTH: Any, beta_BTH: Any, normalize: bool,
-        marks_BHMVK: Any, y_BTHV: Any, state_BHVK: Any,
+        B: int, T: int, H: int, V: int, M: int, normalize: bool, q_BTHK: Any, k_BTHK: Any, v_BTHV: Any,
+        log_decay_BTH: Any, beta_BTH: Any, marks_BHMVK: Any, y_BTHV: Any, state_BHVK: Any,
     ) -> None:  # fmt: skip
         assert sources
-        B, T, H = beta_BTH.shape
+        stride = FLOAT_BYTES * K
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
-            state_VK = state_BHVK[b, h]
+            state = at(state_BHVK, b, h)
             for t in range(T):
-                if t % STRIDE == 0 and t < STRIDE * marks_BHMVK.shape[2]:
-                    copy(state_VK, marks_BHMVK[b, h, t // STRIDE], zeros(R, K))
-                q, k = query_and_key(q_BTHK[b, t, h], k_BTHK[b, t, h], zeros(1, K), normalize)
+                if t % STRIDE == 0 and t < STRIDE * M:
+                    copy(state, at(marks_BHMVK, b, h, t // STRIDE), stride, V, zeros(R, K))
+                alpha = math.exp(load_scalar(at(log_decay_BTH, b, t, h)))
+                q, k = query_and_key(at(q_BTHK, b, t, h), at(k_BTHK, b, t, h), zeros(1, K), normalize)
                 advance(
-                    state_VK, state_VK, state_VK, q, k, v_BTHV[b, t, h], math.exp(log_decay_BTH[b, t, h]),
-                    beta_BTH[b, t, h], y_BTHV[b, t, h], zeros(R, K), zeros(1, R),
+                    state, state, stride, 0, q, k, at(v_BTHV, b, t, h), alpha, load_scalar(at(beta_BTH, b, t, h)),
+                    at(y_BTHV, b, t, h), V, zeros(R, K), zeros(1, R),
                 )  # fmt: skip
 
     return kernel

@@ -1,33 +1,29 @@
-"""LLVM code for vectors of float32: what the operations of `simd` are made of."""
+"""LLVM code for vectors of float32: what the operations on blocks are made of."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils as _cgutils
-from numba.np import arrayobj as _arrayobj
 
 # Dot products run in lanes of this many floats: one AVX-512 register, two of AVX2.
 LANES = 16
 
 FLOAT = ir.FloatType()
 INT32 = ir.IntType(32)
+INT64 = ir.IntType(64)
 
 # numba has no types for what its code generators pass around.
 cgutils: Any = _cgutils
-arrayobj: Any = _arrayobj
 
 
-def row_pointers(context: Any, builder: Any, array_type: Any, args: Any, rows: int, width: int) -> list[Any]:
-    """Where the rows of a block begin in memory; the operation's first two operands are the array and the index."""
-    array = arrayobj.make_array(array_type)(context, builder, args[0])
-    index = cgutils.unpack_tuple(builder, args[1])
-    pointers = []
-    for row in range(rows):
-        if row:
-            index[-2] = builder.add(index[-2], ir.Constant(index[-2].type, 1))
-        pointer = cgutils.get_item_pointer(context, builder, array_type, array, index, wraparound=False)
-        pointers.append(builder.bitcast(pointer, vector(width).as_pointer()))
+def row_pointers(builder: Any, address: Any, stride: Any, rows: int, width: int) -> list[Any]:
+    """Where rows begin in memory that are `stride` bytes apart."""
+    kind = vector(width).as_pointer()
+    pointers = [builder.inttoptr(address, kind)]
+    for _ in range(rows - 1):
+        address = builder.add(address, stride)
+        pointers.append(builder.inttoptr(address, kind))
     return pointers
 
 
