@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from plures_kernels.memory import empty_pages
 
 from .errors import PoolFull
 
@@ -32,7 +33,7 @@ class Pages:
     """
 
     def __init__(self, capacity: int, page_floats: int, device: torch.device) -> None:
-        self.data = torch.empty(capacity, page_floats, dtype=torch.float32, device=device)
+        self.data = empty_pages(capacity, page_floats, device=device)
         self.data[NEWBORN].zero_()
         self._references = np.zeros(capacity, np.int32)
         self._references[NEWBORN] = 1
