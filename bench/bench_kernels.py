@@ -26,6 +26,7 @@ from torch import Tensor
 HEADS = 2
 WIDTHS = (16, 32, 64, 128)
 SCAN_TOKENS = 256
+SCAN_WIDTHS = (16, 32)
 # The demo's student: a page of 4 KiB.
 DEMO_LAYERS, DEMO_WIDTH = 2, 16
 TILES = (1024, 4096)
@@ -181,8 +182,8 @@ def show(rows: list[Row]) -> None:
 
 @click.command()
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows here, too.")
-@click.option("--megabytes", default=512, show_default=True, help="States in a measurement; far more than the caches.")
-@click.option("--agents", default=131_072, show_default=True, help="Agents of the demo's student: 4 KiB each.")
+@click.option("--megabytes", default=256, show_default=True, help="States in a measurement; far more than the caches.")
+@click.option("--agents", default=65_536, show_default=True, help="Agents of the demo's student: 4 KiB each.")
 def main(json_path: Path | None, megabytes: int, agents: int) -> None:
     """Measure the kernels of the gated delta rule."""
     rows = measure_bandwidth(megabytes)
@@ -190,7 +191,7 @@ def main(json_path: Path | None, megabytes: int, agents: int) -> None:
         rows += measure_step(width, megabytes)
     for tile in TILES:
         rows += measure_demo(agents, tile, shuffled=False) + measure_demo(agents, tile, shuffled=True)
-    for width in WIDTHS[:3]:
+    for width in SCAN_WIDTHS:
         rows += measure_scan(width, sequences=8)
     show(rows)
     if json_path:

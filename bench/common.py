@@ -52,7 +52,7 @@ def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]]) -> None
     path.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def seconds_in_turn(contestants: Mapping[str, Callable[[], object]], budget_seconds: float = 2.0) -> dict[str, float]:
+def seconds_in_turn(contestants: Mapping[str, Callable[[], object]], budget_seconds: float = 1.5) -> dict[str, float]:
     """The best time of each over as many rounds as the budget allows, at least three, after one that is not measured.
 
     They take turns, so that they meet the same neighbours on the machine.

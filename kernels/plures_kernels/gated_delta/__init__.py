@@ -93,7 +93,8 @@ def step(
     write slot -1 is skipped, its y is 0. The pool and q, k, v may have any strides but along their last axis, which is
     contiguous; slots are int32 or int64. Gates and `normalize` as in `scan`. Not differentiable.
     `backend`: "cpu" or "triton" (float32), or "naive"; None takes the fastest for the device and dtype.
-    `check`: look for bad slots first; None does so on the CPU only, since elsewhere it waits for the device.
+    `check`: look for bad slots first, which would corrupt memory; None does so on the CPU only, since elsewhere it
+    waits for the device.
     InvalidArgument: what does not fit together, or bad slots; nothing has been written then.
     """
     tensors = pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH, read_B, write_B
