@@ -126,6 +126,7 @@ class Attachments:
             log.warning("%s waits to work on %s: %s", attachment.cohort, attachment.queue, error)
             await asyncio.sleep(RETRY_SECONDS)
         except Exception:
+            # The outermost frame of a worker: its items were failed with this error, and the cohort must work on.
             log.exception("%s failed at items of %s", attachment.cohort, attachment.queue)
             await asyncio.sleep(RETRY_SECONDS)
 
