@@ -55,6 +55,7 @@ class Actor:
 
     def _carry_out(self, group: list[_Ready], stepper: Stepper) -> None:
         wave = joined([ready.wave for ready in group])
+        states = Turnover.join([ready.turnover for ready in group])
         observation, reward, done = (
             torch.cat([getattr(ready, what) for ready in group]) for what in ("observation", "reward", "done")
         )
@@ -66,8 +67,10 @@ class Actor:
             logits_BA[rows] = stepper.logits(part, observation[rows], reward[rows], done[rows])
             action_B[rows] = stepper.choose(part, logits_BA[rows])
 
-        for batch in stepper.batches(len(wave)):
-            stepper.crew.each(step, batch)
+        for part in stepper.parts(len(wave)):
+            stepper.seat(wave, states, part)
+            for batch in stepper.batches(part):
+                stepper.crew.each(step, batch)
         first = 0
         for ready in group:
             rows = slice(first, first := first + len(ready.ordinals))
@@ -116,9 +119,10 @@ class Actor:
         stepper, pages = self._steppers[cohort.student.name], self._pool.pages(cohort.student)
         device = pages.data.device
         observation, reward, done = perceived(request, cohort, ordinals, stepper)
-        turnover = pages.turn_over(cohort.page[ordinals])
-        read, write = (torch.from_numpy(slots).to(device) for slots in (turnover.read, turnover.write))
-        wave = wave_of(cohort, ordinals, read, write)
+        # When some could be stepped and others then fail to be seated, all must be as they were.
+        in_parts = len(stepper.parts(len(ordinals))) > 1
+        turnover = pages.turn_over(cohort.page[ordinals], keep=in_parts)
+        wave = wave_of(cohort, ordinals, device)
         cohort.busy[ordinals] = True
         on_device = (x.to(device) for x in (observation, reward, done))
         return _Ready(request, cohort, ordinals, turnover, wave, *on_device)

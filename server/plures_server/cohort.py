@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from plures_students.model import NO_ACTION
 
 from .errors import AgentsBusy, InvalidArgument, UnknownAgent
-from .pages import NEWBORN, Slots
+from .pages import NEWBORN, Handles
 from .students import ServedStudent
 
 Ordinals = NDArray[np.int64]
@@ -20,7 +20,7 @@ class Cohort:
     name: str
     student: ServedStudent
     seed: int
-    page: Slots
+    page: Handles
     step: NDArray[np.int64]
     last_action: NDArray[np.int32]
     # For the last action, when a task on the server gave it: perceived at the next step.

@@ -8,7 +8,7 @@ import torch
 from .cohort import Cohort, Ordinals
 from .errors import AlreadyExists, InvalidArgument, PoolFull, UnknownCohort
 from .names import check_id
-from .pages import Pages
+from .pages import AllHot, Pages
 from .students import ServedStudent, Students
 
 
@@ -127,4 +127,4 @@ def _pages_of(student: ServedStudent, share: int, max_agents: int, device: torch
     capacity = min(share // student.page_bytes, 2 * max_agents) + 1
     if capacity < 2:
         raise PoolFull(f"student {student.name!r} needs {student.page_bytes:,} bytes a state; its share is {share:,}")
-    return Pages(capacity, student.config.page_floats, device)
+    return Pages(AllHot(capacity, student.config.page_floats, device))

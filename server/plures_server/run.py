@@ -62,8 +62,8 @@ class Run:
         self.recorded = 0
         self.advancing = False
         self._stepper = stepper
-        # Until the first tick is made, where states come from and go to.
-        self.unsettled: Turnover | None = turnover
+        # Until the first tick is made, where states come from and go to; then where they are.
+        self.states = turnover
         # Ascending, as the search for who still steps wants it.
         self._minus_steps = -steps
         # To an agent that has lived before, a new task is a new episode.
@@ -106,7 +106,9 @@ class Run:
 
     def _one_tick(self) -> Generator[None, None, float]:
         active = self._active(self.tick)
-        for batch in self._stepper.batches(active):
+        for batch in self._batches(active):
+            if self._stepper.most_rows is not None:
+                self._stepper.seat(self.wave, self.states, slice(batch[0].start, batch[-1].stop))
             self._stepper.crew.each(self._step_tile, batch)
             yield
         self._settle()
@@ -126,13 +128,17 @@ class Run:
         wave.last_action.copy_(action)
         wave.step += 1
 
+    def _batches(self, active: int) -> list[list[slice]]:
+        """The tiles of a tick. When not all are hot at once, every other tick begins with those stepped last."""
+        batches = self._stepper.batches(slice(0, active))
+        return batches[::-1] if self._stepper.most_rows is not None and self.tick % 2 else batches
+
     def _settle(self) -> None:
         """After the first tick every agent has a page of its own."""
-        if self.unsettled is not None:
+        if self.tick == 0:
             self.wave.read = self.wave.write
             self._done_B.zero_()
-            self.pages.settle(self.unsettled)
-            self.unsettled = None
+            self.states = Turnover.at_rest(self.pages.settle(self.states))
 
     def _active(self, tick: int) -> int:
         """Agents that still step at this tick: a prefix, since those with most steps stand first."""

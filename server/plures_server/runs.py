@@ -113,21 +113,22 @@ def take(
     pages, device = pool.pages(cohort.student), pool.device
     turnover = pages.turn_over(cohort.page[ordinals])
     cohort.busy[ordinals] = True
-    wave = wave_of(cohort, ordinals, *(torch.from_numpy(s).to(device) for s in (turnover.read, turnover.write)))
+    cohort.page[ordinals] = turnover.write
+    wave = wave_of(cohort, ordinals, device)
+    if stepper.most_rows is None:
+        stepper.seat(wave, turnover, slice(0, len(wave)))
     reward = torch.from_numpy(cohort.reward[ordinals]).to(device)
     episode = task.begin(parameters.to(device).contiguous(), env_seeds, torch.from_numpy(steps).to(device))
     return CohortRun(Run(stepper, wave, turnover, reward, episode, steps), cohort, ordinals)
 
 
 def put_back(pool: Pool, begun: CohortRun) -> None:
-    """Write the agents' new selves into their cohort; a run that never ticked leaves them as they were."""
+    """Write the agents' new selves into their cohort; those that a run never came to are as they were."""
     run, cohort, ordinals = begun.run, begun.cohort, begun.ordinals
+    step = run.wave.step.cpu().numpy()
     cohort.busy[ordinals] = False
-    if run.unsettled is not None:
-        pool.pages(cohort.student).release(run.unsettled.write[run.unsettled.moved])
-        return
-    cohort.page[ordinals] = run.wave.write.cpu().numpy()
-    cohort.step[ordinals] = run.wave.step.cpu().numpy()
+    cohort.page[ordinals] = pool.pages(cohort.student).settle(run.states, step > cohort.step[ordinals])
+    cohort.step[ordinals] = step
     cohort.last_action[ordinals] = run.wave.last_action.cpu().numpy()
     cohort.reward[ordinals] = run.reward_B.cpu().numpy()
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .errors import AlreadyExists, DamagedSnapshot, UnknownSnapshot
 from .manifest import AGENTS, Manifest, pages_file
+from .pages import Handles
 
 MANIFEST = "manifest.json"
 SHARD_BYTES = 64 << 20
@@ -44,8 +45,8 @@ class Written:
     digest: str
 
 
-def write(target: Path, facts: dict[str, Any], agents: dict[str, Tensor], pages: Tensor) -> Written:
-    """Write a snapshot; agents["page"] are rows of `pages`. Raise AlreadyExists when the name is taken."""
+def write(target: Path, facts: dict[str, Any], agents: dict[str, Tensor], get: Callable[[Handles], Tensor]) -> Written:
+    """Write a snapshot; `get` gives the states in some of agents["page"]. AlreadyExists when the name is taken."""
     if target.exists():
         raise _taken(target)
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
@@ -53,7 +54,7 @@ def write(target: Path, facts: dict[str, Any], agents: dict[str, Tensor], pages:
         used, index = np.unique(agents["page"].numpy(), return_inverse=True)
         numbered = {**agents, "page": torch.from_numpy(index.astype(np.int32))}
         digests = {AGENTS: _write_file(partial / AGENTS, save(numbered))}
-        for name, data in _shards(pages, used):
+        for name, data in _shards(get, used, facts["page_floats"]):
             digests[name] = _write_file(partial / name, data)
         manifest = Manifest(**facts, pages=len(used), files=digests)
         digest = _write_file(partial / MANIFEST, manifest.encode())
@@ -123,11 +124,10 @@ def _blaming(folder: Path) -> Iterator[None]:
         raise DamagedSnapshot(f"snapshot {folder.name!r} is damaged: {error}") from error
 
 
-def _shards(pages: Tensor, used: "np.ndarray[Any, np.dtype[np.int32]]") -> Iterator[tuple[str, bytes]]:
-    rows = max(1, SHARD_BYTES // (4 * pages.shape[1]))
+def _shards(get: Callable[[Handles], Tensor], used: Handles, page_floats: int) -> Iterator[tuple[str, bytes]]:
+    rows = max(1, SHARD_BYTES // (4 * page_floats))
     for number, first in enumerate(range(0, len(used), rows)):
-        index = torch.from_numpy(used[first : first + rows]).long()
-        yield pages_file(number), save({"pages": pages[index.to(pages.device)].cpu()})
+        yield pages_file(number), save({"pages": get(used[first : first + rows])})
 
 
 def _write_file(path: Path, data: bytes) -> str:

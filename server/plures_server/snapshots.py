@@ -4,8 +4,9 @@ A snapshot holds a reference to every page as it is; an agent that steps meanwhi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,13 +20,16 @@ from .engine import Engine
 from .errors import StudentMismatch
 from .manifest import Manifest
 from .names import check_id
-from .pages import Pages, Slots
+from .pages import Handles, Pages
 from .pool import Pool
 from .snapshot_files import AGENT_FIELDS, Written
 from .students import ServedStudent
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+AT_ONCE_BYTES = 4 << 20
+"""States that are copied into the pool in one piece of the engine's work."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class _Frozen:
     facts: dict[str, Any]
     agents: dict[str, Tensor]
     pages: Pages
-    held: Slots
+    held: Handles
 
     def let_go(self) -> None:
         self.pages.release(self.held)
@@ -54,7 +58,7 @@ class Snapshots:
         target = self._folder / check_id(name, "snapshot")
         frozen = await self._engine.borrow(lambda pool: _freeze(pool, cohort), lambda pool, frozen: frozen.let_go())
         try:
-            return await _in_thread(snapshot_files.write, target, frozen.facts, frozen.agents, frozen.pages.data)
+            return await _in_thread(snapshot_files.write, target, frozen.facts, frozen.agents, frozen.pages.get)
         finally:
             await self._engine.give_back(lambda pool: frozen.let_go())
 
@@ -69,10 +73,20 @@ class Snapshots:
             lambda pool: pages.acquire(manifest.pages), lambda pool, slots: pages.release(slots)
         )
         try:
-            await _in_thread(_fill, pages, slots, source, manifest)
+            await self._fill(pages, slots, snapshot_files.read_pages(source, manifest))
             return await self._engine.call(lambda pool: _admit(pool, cohort, manifest, agents, slots))
         finally:
             await self._engine.give_back(lambda pool: pages.release(slots))
+
+    async def _fill(self, pages: Pages, handles: Handles, shards: Iterator[Tensor]) -> None:
+        """Copy states into pages that nobody else has seen yet, few at a time, so that others get their turns."""
+        few, first = max(1, AT_ONCE_BYTES // pages.page_bytes), 0
+        while (shard := await _in_thread(next, shards, None)) is not None:
+            for row in range(0, len(shard), few):
+                states = shard[row : row + few]
+                held = handles[first : first + len(states)]
+                await self._engine.call(partial(_put, pages, held, states))
+                first += len(states)
 
     def _student_for(self, manifest: Manifest) -> ServedStudent:
         student = self._engine.students.get(manifest.student)
@@ -114,16 +128,11 @@ def _freeze(pool: Pool, name: str) -> _Frozen:
     return _Frozen(facts, agents, pages, held)
 
 
-def _fill(pages: Pages, slots: Slots, source: Path, manifest: Manifest) -> None:
-    """Copy states into pages that nobody else has seen yet."""
-    first = 0
-    for shard in snapshot_files.read_pages(source, manifest):
-        part = torch.from_numpy(slots[first : first + len(shard)]).long()
-        pages.data[part.to(pages.data.device)] = shard.to(pages.data.device)
-        first += len(shard)
+def _put(pages: Pages, handles: Handles, states: Tensor, pool: Pool) -> None:
+    pages.put(handles, states)
 
 
-def _admit(pool: Pool, name: str, manifest: Manifest, agents: dict[str, Tensor], slots: Slots) -> Cohort:
+def _admit(pool: Pool, name: str, manifest: Manifest, agents: dict[str, Tensor], slots: Handles) -> Cohort:
     arrays = {field: agents[field].numpy() for field in AGENT_FIELDS}
     page = slots[arrays.pop("page")].astype(np.int32)
     student = pool.students.get(manifest.student)

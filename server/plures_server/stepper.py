@@ -3,8 +3,6 @@
 Shapes: B agents of a wave, R rows of a tile, A actions.
 """
 
-from collections.abc import Iterator
-
 import torch
 from plures_students.model import Inputs
 from plures_students.sampling import sample
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from .crew import Crew
 from .errors import InvalidArgument
-from .pages import Pages
+from .pages import Pages, Turnover
 from .students import ServedStudent
 from .wave import Wave
 
@@ -34,11 +32,30 @@ class Stepper:
         self.crew = crew
         self.tiles = self._agreeing(tiles)
 
-    def batches(self, count: int) -> Iterator[list[slice]]:
-        """Rows 0 … count - 1 as tiles, as many at a time as the crew steps side by side."""
-        rows = self._fitting(-(-count // self.crew.workers))
-        tiles = [slice(first, min(first + rows, count)) for first in range(0, count, rows)]
-        return (tiles[i : i + self.crew.workers] for i in range(0, len(tiles), self.crew.workers))
+    @property
+    def most_rows(self) -> int | None:
+        """Rows whose states can be seated together; None when any number can, and once for all."""
+        return self.pages.places.most_rows
+
+    def parts(self, count: int) -> list[slice]:
+        """Rows 0 … count - 1 in parts that can be seated together."""
+        return _cut(slice(0, count), self.most_rows or count)
+
+    def batches(self, part: slice) -> list[list[slice]]:
+        """A part's rows as tiles, as many at a time as the crew steps side by side and as can be seated together."""
+        workers = self.crew.workers
+        rows = self._fitting(-(-(part.stop - part.start) // workers))
+        if self.most_rows is not None:
+            workers = min(workers, self.most_rows)
+            rows = min(rows, self.most_rows // workers)
+        tiles = _cut(part, rows)
+        return [tiles[i : i + workers] for i in range(0, len(tiles), workers)]
+
+    def seat(self, wave: Wave, states: Turnover, rows: slice) -> None:
+        """Make the states of some rows ready to be stepped; they are until others are seated or pages change hands."""
+        read, write = self.pages.bring(states, rows)
+        wave.read[rows].copy_(torch.from_numpy(read))
+        wave.write[rows].copy_(torch.from_numpy(write))
 
     def logits(self, wave: Wave, observation: Tensor, reward: Tensor, done: Tensor) -> Tensor:
         """Logits [B, A] of at most one tile of agents; their states move from wave.read to wave.write."""
@@ -102,6 +119,11 @@ class Stepper:
             inputs = Inputs(*(_padded(x[part], rows, 0) for x in blank))
             logits.append(self.student.model.step(pages, write, write, inputs)[: len(slots[part])])
         return torch.cat([torch.cat(logits).roll(-moved_by, dims=0).flatten(), pages.flatten()])
+
+
+def _cut(rows: slice, most: int) -> list[slice]:
+    """Rows in order, at most so many together."""
+    return [slice(first, min(first + most, rows.stop)) for first in range(rows.start, rows.stop, most)]
 
 
 def _padded(x: Tensor, rows: int, filler: int) -> Tensor:

@@ -17,7 +17,8 @@ from .cohort import Cohort, Ordinals
 class Wave:
     """Agents of one student: where their states are read and written, and what each one is.
 
-    read, write: int32 [B] pages. seed: int64 [B]. step: int64 [B], steps behind them. last_action: int32 [B].
+    read, write: int32 [B] slots, once the agents are seated. seed: int64 [B]. step: int64 [B], steps behind them.
+    last_action: int32 [B].
     """
 
     read: Tensor
@@ -40,12 +41,16 @@ def agent_seeds(seed: int, ordinals: Ordinals, device: torch.device) -> Tensor:
     return counter.bits(base, torch.from_numpy(ordinals.astype(np.int64)).to(device))
 
 
-def wave_of(cohort: Cohort, ordinals: Ordinals, read: Tensor, write: Tensor) -> Wave:
-    """The wave of some agents of a cohort."""
-    device = read.device
+UNSEATED = -1
+"""Slot of an agent whose state was not made ready to be stepped."""
+
+
+def wave_of(cohort: Cohort, ordinals: Ordinals, device: torch.device) -> Wave:
+    """The wave of some agents of a cohort, not seated."""
+    unseated = torch.full((len(ordinals),), UNSEATED, dtype=torch.int32, device=device)
     return Wave(
-        read,
-        write,
+        read=unseated,
+        write=unseated.clone(),
         seed=agent_seeds(cohort.seed, ordinals, device),
         step=torch.from_numpy(cohort.step[ordinals]).to(device),
         last_action=torch.from_numpy(cohort.last_action[ordinals]).to(device),

@@ -87,7 +87,7 @@ async def lives(engine: Engine, name: str, ordinals: Sequence[int] | None = None
     def read(pool: Pool) -> Lives:
         cohort = pool.get(name)
         rows = np.arange(cohort.count) if ordinals is None else np.asarray(ordinals)
-        pages = pool.pages(cohort.student).data[torch.from_numpy(cohort.page[rows]).long()].clone()
+        pages = pool.pages(cohort.student).get(cohort.page[rows])
         return Lives(pages, cohort.step[rows], cohort.last_action[rows], cohort.reward[rows])
 
     return await engine.call(read)

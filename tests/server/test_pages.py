@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 from plures_server.errors import PoolFull
-from plures_server.pages import NEWBORN, Pages
+from plures_server.pages import NEWBORN, AllHot, Pages
 
 from .helpers import CPU
 
 
 def test_the_newborn_page_is_zeros_and_nobodys() -> None:
-    pages = Pages(5, 3, CPU)
+    pages = Pages(AllHot(5, 3, CPU))
     assert torch.equal(pages.data[NEWBORN], torch.zeros(3))
     assert (pages.used, pages.free, pages.capacity, pages.page_bytes) == (0, 4, 5, 12)
     assert NEWBORN not in pages.acquire(4)
 
 
 def test_the_newborn_page_outlives_its_readers() -> None:
-    pages = Pages(3, 1, CPU)
+    pages = Pages(AllHot(3, 1, CPU))
     newborns = np.full(4, NEWBORN, np.int32)
     pages.retain(newborns)
     turnover = pages.turn_over(newborns[:2])
@@ -31,7 +31,7 @@ def test_the_newborn_page_outlives_its_readers() -> None:
 
 
 def test_what_is_too_much_changes_nothing() -> None:
-    pages = Pages(4, 1, CPU)
+    pages = Pages(AllHot(4, 1, CPU))
     held = pages.acquire(2)
     pages.retain(held)
     with pytest.raises(PoolFull, match="2 more states of 4 bytes are needed and 1 are free"):
@@ -41,7 +41,7 @@ def test_what_is_too_much_changes_nothing() -> None:
 
 
 def test_a_page_is_freed_once_however_often_it_is_named() -> None:
-    pages = Pages(10, 1, CPU)
+    pages = Pages(AllHot(10, 1, CPU))
     [page] = pages.acquire(1)
     many = np.full(5, page, np.int32)
     pages.retain(many[1:])
@@ -51,7 +51,7 @@ def test_a_page_is_freed_once_however_often_it_is_named() -> None:
 
 
 def test_the_last_reader_of_a_page_gets_it() -> None:
-    pages = Pages(3, 1, CPU)
+    pages = Pages(AllHot(3, 1, CPU))
     shared = np.repeat(pages.acquire(1), 2)
     pages.retain(shared[:1])
     first = pages.turn_over(shared[:1])
@@ -64,7 +64,7 @@ def test_the_last_reader_of_a_page_gets_it() -> None:
 
 def test_a_million_pages_come_and_go_in_a_moment() -> None:
     million = 1_000_000
-    pages = Pages(million + 1, 1, CPU)
+    pages = Pages(AllHot(million + 1, 1, CPU))
     began = time.perf_counter()
     newborns = np.full(million, NEWBORN, np.int32)
     pages.retain(newborns)

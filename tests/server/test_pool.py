@@ -99,10 +99,9 @@ class PoolAndModel(RuleBasedStateMachine):
         with self.refused_when(int(sharers.sum()) > self.pages.free):
             turnover = self.pages.turn_over(cohort.page[chosen])
             assert len(set(turnover.write.tolist())) == len(chosen)
-            states = self.pages.data[turnover.read.tolist(), 0].int().tolist()
-            self.pages.data[turnover.write.tolist(), 0] = torch.tensor([float(steps_on(state)) for state in states])
-            self.pages.settle(turnover)
-            cohort.page[chosen] = turnover.write
+            states = self.pages.get(turnover.read)[:, 0].int().tolist()
+            self.pages.put(turnover.write, torch.tensor([[float(steps_on(state))] for state in states]))
+            cohort.page[chosen] = self.pages.settle(turnover)
             for ordinal in chosen:
                 self.states[cohort.name, ordinal] = steps_on(self.states[cohort.name, ordinal])
 
@@ -136,13 +135,13 @@ class PoolAndModel(RuleBasedStateMachine):
     @rule()
     def let_go(self) -> None:
         pages, states = self.held.pop()
-        assert self.pages.data[pages.tolist(), 0].int().tolist() == states
+        assert self.pages.get(pages)[:, 0].int().tolist() == states
         self.pages.release(pages)
 
     @invariant()
     def each_agent_finds_its_state(self) -> None:
         for (name, ordinal), state in self.states.items():
-            assert self.pages.data[self.pool.get(name).page[ordinal], 0] == state
+            assert self.pages.get(self.pool.get(name).page[[ordinal]])[0, 0] == state
 
     @invariant()
     def each_page_knows_its_references(self) -> None:

@@ -5,7 +5,7 @@ import torch
 from plures_server import stepper as stepper_module
 from plures_server.crew import Crew
 from plures_server.errors import InvalidArgument
-from plures_server.pages import Pages
+from plures_server.pages import AllHot, Pages
 from plures_server.stepper import Stepper
 from plures_students.model import Inputs, Student
 from torch import Tensor
@@ -31,7 +31,7 @@ class RoundsByPlace(Student):
 def stepper(model: Student) -> Stepper:
     crew = Crew(CPU)
     try:
-        return Stepper(served(model), Pages(64, model.config.page_floats, CPU), crew, (4, 16, 64))
+        return Stepper(served(model), Pages(AllHot(64, model.config.page_floats, CPU)), crew, (4, 16, 64))
     finally:
         crew.close()
 
@@ -58,6 +58,6 @@ def test_a_machine_that_rounds_by_place_is_refused() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 31, 32, 33, 128, 1000])
 def test_batches_hold_every_row_once(count: int) -> None:
-    tiles = [tile for batch in stepper(small_student()).batches(count) for tile in batch]
+    tiles = [tile for batch in stepper(small_student()).batches(slice(0, count)) for tile in batch]
     assert [row for tile in tiles for row in range(count)[tile]] == list(range(count))
     assert all(tile.stop - tile.start <= 64 for tile in tiles)
