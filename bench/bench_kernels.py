@@ -15,14 +15,14 @@ from typing import NamedTuple
 import click
 import torch
 from common import copy, machine, read_modify_write, seconds_in_turn, write_json
-from plures_kernels import gated_delta
-from plures_kernels.gated_delta import naive
+from plures_kernels import RULES
 from plures_kernels.memory import empty_pages
 from plures_kernels.threads import use_one_core
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+RULE = RULES["gated_delta"]
 HEADS = 2
 WIDTHS = (16, 32, 64, 128)
 SCAN_TOKENS = 256
@@ -66,8 +66,9 @@ def draw_tokens(*leading: int, width: int) -> Tokens:
     return Tokens(q, k, v, log_decay.log(), beta)
 
 
-def torch_step(pool_NHVK: Tensor, tokens: Tokens, slots_B: Tensor) -> Tensor:
+def torch_step(pool_NHS: Tensor, tokens: Tokens, slots_B: Tensor) -> Tensor:
     """The peer: plain torch, in place wherever that is possible."""
+    pool_NHVK = pool_NHS.view(*pool_NHS.shape[:2], tokens.v.size(-1), tokens.k.size(-1))
     q, k, v, log_decay, beta = (x.flatten(0, 1)[..., None] for x in tokens)
     q, k = (x * torch.rsqrt(x.square().sum(1, keepdim=True) + 1e-6) for x in (q, k))
     gathered = pool_NHVK.index_select(0, slots_B)
@@ -78,16 +79,16 @@ def torch_step(pool_NHVK: Tensor, tokens: Tokens, slots_B: Tensor) -> Tensor:
     return (state @ q).view(tokens.v.shape)
 
 
-def our_step(pool_NHVK: Tensor, tokens: Tokens, slots_B: Tensor) -> Tensor:
-    return gated_delta.step(pool_NHVK, *tokens, slots_B, slots_B)
+def our_step(pool_NHS: Tensor, tokens: Tokens, slots_B: Tensor) -> Tensor:
+    return RULE.step(pool_NHS, tokens, slots_B, slots_B)
 
 
 def check_steps(width: int) -> None:
     """Both steps against the truth in float64, on a few shuffled rows."""
     tokens, slots = draw_tokens(50, width=width), torch.randperm(60)[:50]
-    start = torch.randn(60, HEADS, width, width)
+    start = torch.randn(60, HEADS, width * width)
     truth = start.double()
-    y_true = naive.step(truth, *tokens.each(Tensor.double), slots, slots, normalize=True)
+    y_true = RULE.step(truth, tokens.each(Tensor.double), slots, slots, backend="naive")
     for step in (our_step, torch_step):
         pool = start.clone()
         torch.testing.assert_close(step(pool, tokens, slots).double(), y_true, rtol=1e-3, atol=1e-4)
@@ -105,7 +106,7 @@ def measure_step(width: int, megabytes: int) -> list[Row]:
     """All agents of a pool of one layer once, in the order of their pages."""
     check_steps(width)
     agents = megabytes * 2**18 // (HEADS * width * width)
-    pool, slots = empty_pages(agents, HEADS, width, width).normal_(), torch.arange(agents)
+    pool, slots = empty_pages(agents, HEADS, width * width).normal_(), torch.arange(agents)
     tokens = draw_tokens(agents, width=width)
     contestants: Contestants = {
         "in place": read_modify_write(pool),
@@ -117,7 +118,7 @@ def measure_step(width: int, megabytes: int) -> list[Row]:
 
 def measure_demo(agents: int, tile: int, shuffled: bool) -> list[Row]:
     """Both layers of every agent of the demo as the engine steps them: tile by tile, one thread a core."""
-    pages = empty_pages(agents, DEMO_LAYERS, HEADS, DEMO_WIDTH, DEMO_WIDTH).normal_()
+    pages = empty_pages(agents, DEMO_LAYERS, HEADS, DEMO_WIDTH * DEMO_WIDTH).normal_()
     slots = torch.randperm(agents) if shuffled else torch.arange(agents)
     tokens = draw_tokens(tile, width=DEMO_WIDTH)
 
@@ -157,16 +158,16 @@ def step_rows(what: str, states: Tensor, agents: int, contestants: Contestants) 
 def measure_scan(width: int, sequences: int) -> list[Row]:
     """Forward and backward of whole sequences."""
     tokens = draw_tokens(sequences, SCAN_TOKENS, width=width).each(Tensor.requires_grad_)
-    truth = gated_delta.scan(*tokens.each(Tensor.double), backend="naive")[0]
+    truth = RULE.scan(tokens.each(Tensor.double), backend="naive")[0]
 
     def run(backend: str) -> None:
-        y, last = gated_delta.scan(*tokens, backend=backend)
+        y, last = RULE.scan(tokens, backend=backend)
         torch.autograd.backward((y, last), (torch.ones_like(y), torch.ones_like(last)))
 
-    for backend in gated_delta.SCANS:
-        y = gated_delta.scan(*tokens, backend=backend)[0]
+    for backend in RULE.scans:
+        y = RULE.scan(tokens, backend=backend)[0]
         torch.testing.assert_close(y.double(), truth, rtol=1e-3, atol=1e-4)
-    seconds = seconds_in_turn({name: partial(run, name) for name in gated_delta.SCANS})
+    seconds = seconds_in_turn({name: partial(run, name) for name in RULE.scans})
     what = f"scan and backward, {sequences} × {SCAN_TOKENS} tokens, {HEADS} heads of {width}×{width}"
     return [Row(what, name, sequences * SCAN_TOKENS / taken) for name, taken in seconds.items()]
 

@@ -11,10 +11,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from unittest import mock
 
 import click
 import numpy as np
@@ -23,7 +22,6 @@ from common import machine, write_json
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from plures_client import Client
-from plures_kernels import gated_delta
 from plures_server.tasks import get_task
 from plures_server.wave import agent_seeds
 from plures_students.checkpoint import save_checkpoint
@@ -99,7 +97,7 @@ class PlainAgents:
         ordinals, cpu = np.arange(agents), torch.device("cpu")
         rates = torch.tensor(RATES).expand(agents, 2).contiguous()
         task_seeds = agent_seeds(TASK_SEED, ordinals, cpu)
-        self.student = student
+        self.student = without_fast_kernels(student)
         self.seeds = agent_seeds(SEED, ordinals, cpu)
         self.episode = get_task("bandit").begin(rates, task_seeds, torch.full((agents,), steps))
         self.pages = torch.zeros(agents, student.config.page_floats)
@@ -112,11 +110,18 @@ class PlainAgents:
         """One step of every agent and its environment."""
         rows = slice(None)
         inputs = Inputs(self.episode.observation(rows), self.action, self.reward, torch.zeros_like(self.reward))
-        with mock.patch.object(gated_delta, "step", partial(gated_delta.step, backend="naive")):
-            logits = self.student.step(self.pages, self.slots, self.slots, inputs)
+        logits = self.student.step(self.pages, self.slots, self.slots, inputs)
         self.action = sample(logits, self.seeds, self.tick)
         self.reward = self.episode.step(rows, self.action, self.tick)
         self.tick += 1
+
+
+def without_fast_kernels(student: Student) -> Student:
+    """The same student, whose memories step in plain PyTorch."""
+    plain = deepcopy(student)
+    for memory in plain.memories:
+        memory.rule = replace(memory.rule, step_for={})  # type: ignore[type-var]
+    return plain
 
 
 def run_plain(student: Student, agents: int) -> Row:

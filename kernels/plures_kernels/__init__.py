@@ -3,7 +3,8 @@
 from . import gated_delta
 from .errors import InvalidArgument, PluresError
 from .rule import Rule
+from .spec import Input, Kind, Part, Spec
 
-RULES: dict[str, Rule] = {"gated_delta": gated_delta}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (gated_delta.RULE,)}
 
-__all__ = ["RULES", "InvalidArgument", "PluresError", "Rule", "gated_delta"]
+__all__ = ["RULES", "Input", "InvalidArgument", "Kind", "Part", "PluresError", "Rule", "Spec"]

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gymnasium.spaces import Discrete, MultiDiscrete, Space
+from plures_kernels import RULES
 from plures_kernels.errors import InvalidArgument
 
 from .spaces import encoded_width, space_from_json, space_to_json
 
-RULES = ("gated_delta",)
 MAX_WIDTH = 4096
+HIDDEN_PER_KEY = 4
+"""Hidden units of a two-layer memory for each key channel, as in TTT-MLP (arXiv:2407.04620, §2.4)."""
 WIDTH_STEP = 16
 """Rows of so many floats start alike in the registers of a processor: matrix products then round every row alike, and
 an agent's life does not depend on its place in a batch.
@@ -19,7 +21,10 @@ an agent's life does not depend on its place in a batch.
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """Spaces and sizes. The defaults give a page of 4 KiB: 2 layers × 2 heads × 16 × 16 float32."""
+    """Spaces and sizes. The defaults give a page of 4 KiB: 2 layers × 2 heads × 16 × 16 float32.
+
+    `rule` is one of `plures_kernels.RULES`; `inner_steps`: of a rule that makes several a token.
+    """
 
     observation_space: Space[Any]
     action_space: Discrete
@@ -30,9 +35,10 @@ class StudentConfig:
     key_width: int = 16
     value_width: int = 16
     mlp_width: int = 64
+    inner_steps: int = 2
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
+        if type(self.rule) is not str or self.rule not in RULES:
             raise InvalidArgument(f"rule {self.rule!r} is not one of {', '.join(RULES)}")
         if not isinstance(self.action_space, Discrete):
             raise InvalidArgument(f"action space {self.action_space} is not Discrete; students choose among n actions")
@@ -57,13 +63,20 @@ class StudentConfig:
         return math.prod(space.nvec.ravel().tolist()) if isinstance(space, MultiDiscrete) else None
 
     @property
-    def state_shape(self) -> tuple[int, int, int, int]:
-        """Fast weights of an agent: [layers, heads, value_width, key_width], float32."""
-        return self.layers, self.heads, self.value_width, self.key_width
+    def extents(self) -> dict[str, int]:
+        """The extent of each axis that a rule's inputs and state may have."""
+        keys = self.key_width
+        hidden = HIDDEN_PER_KEY * keys
+        return {"H": self.heads, "K": keys, "V": self.value_width, "J": self.inner_steps, "F": hidden}
+
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Fast weights of an agent: [layers, heads, floats of a head's state], float32."""
+        return self.layers, self.heads, RULES[self.rule].spec.state_floats(self.extents)
 
     @property
     def page_floats(self) -> int:
-        return self.layers * self.heads * self.value_width * self.key_width
+        return math.prod(self.state_shape)
 
     @property
     def input_width(self) -> int:
@@ -87,4 +100,4 @@ class StudentConfig:
 
 
 _SPACES = ("observation_space", "action_space")
-_SIZES = ("width", "layers", "heads", "key_width", "value_width", "mlp_width")
+_SIZES = ("width", "layers", "heads", "key_width", "value_width", "mlp_width", "inner_steps")

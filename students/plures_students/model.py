@@ -1,19 +1,28 @@
 """The student: embed → L × [memory, MLP] → head. Its memories' contents are the fast weights of one agent.
 
-Shapes: B rows (agents or lives), T steps, D width, H heads, K key width, V value width, A actions, N pages.
+Shapes: B rows (agents or lives), T steps, D width, H heads, K key width, V value width, S floats of a
+head's state, A actions, N pages.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from plures_kernels import gated_delta
+from plures_kernels import RULES, Kind
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, one_hot, relu
 
 from .config import StudentConfig
 from .spaces import encode
 
+# How the slow weights' numbers become inputs of each kind.
+RANGES: dict[Kind, Callable[[Tensor], Tensor]] = {
+    Kind.ANY: lambda x: x,
+    Kind.DIRECTION: lambda x: x,
+    Kind.LOG_DECAY: logsigmoid,
+    Kind.RATE: torch.sigmoid,
+}
 NO_ACTION = -1
 """Stands for the previous action of an agent that has not acted yet."""
 
@@ -33,41 +42,55 @@ class Inputs:
 
 
 class Memory(nn.Module):
-    """A gated-delta memory a head: writes what it failed to predict, reads what it was asked (2412.06464, eq. 10)."""
+    """A memory a head, of any rule: keeps what it is told, by a rule whose rates and keys the slow weights choose."""
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
-        heads, keys, values = config.heads, config.key_width, config.value_width
-        self.heads = heads
-        self.widths = [heads * keys, heads * keys, heads * values, heads, heads]
+        self.rule, extents = RULES[config.rule], config.extents
+        shapes = {inp: [extents[axis] for axis in inp.axes] for inp in self.rule.spec.inputs}
+        self.tokens = {inp: shape for inp, shape in shapes.items() if inp.kind is not Kind.WEIGHT}
+        self.weights = nn.ParameterDict(
+            {inp.name: inp.initialize(torch.empty(shape)) for inp, shape in shapes.items() if inp not in self.tokens}
+        )
         self.norm = nn.RMSNorm(config.width)
         self.project = nn.Linear(config.width, sum(self.widths))
-        self.merge = nn.Linear(heads * values, config.width, bias=False)
-        self._init_gates()
+        self.merge = nn.Linear(config.heads * config.value_width, config.width, bias=False)
+        self._spread_decays()
 
-    def _init_gates(self) -> None:
-        """Spread the heads over time scales: half-lives of 7 steps, 70, … 70,000, and again, as training starts."""
-        half_lives = 7.0 * 10.0 ** (torch.arange(self.heads) % 5)
-        # logit(2^(-1/h)), written so that it does not round 1 - 2^(-1/h) away.
-        decay_logits = -torch.log(torch.expm1(math.log(2) / half_lives))
-        with torch.no_grad():
-            self.project.bias[-2 * self.heads : -self.heads] = decay_logits
+    @property
+    def widths(self) -> list[int]:
+        """Of each token input, over all heads."""
+        return [math.prod(shape) for shape in self.tokens.values()]
 
-    def gates(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """q, k [..., H, K], v [..., H, V], log decay and learning rate β [..., H] for x [..., D]."""
-        q, k, v, decay, beta = self.project(self.norm(x)).split(self.widths, dim=-1)
-        q, k, v = (z.unflatten(-1, (self.heads, -1)) for z in (q, k, v))
-        return q, k, v, logsigmoid(decay), torch.sigmoid(beta)
+    def inputs(self, x: Tensor) -> list[Tensor]:
+        """What the rule is given for x [..., D]: tokens [..., H, …] in their ranges, and weights."""
+        projected = torch.split(self.project(self.norm(x)), self.widths, dim=-1)
+        tokens = {
+            inp.name: RANGES[inp.kind](z.reshape(*z.shape[:-1], *shape))
+            for z, (inp, shape) in zip(projected, self.tokens.items(), strict=True)
+        }
+        return [tokens[inp.name] if inp in self.tokens else self.weights[inp.name] for inp in self.rule.spec.inputs]
 
-    def scan(self, x_BTD: Tensor, state_BHVK: Tensor | None) -> tuple[Tensor, Tensor]:
-        y_BTHV, state_BHVK = gated_delta.scan(*self.gates(x_BTD), state_BHVK)
-        return self.merge(y_BTHV.flatten(-2)), state_BHVK
+    def scan(self, x_BTD: Tensor, state_BHS: Tensor | None) -> tuple[Tensor, Tensor]:
+        y_BTHV, state_BHS = self.rule.scan(self.inputs(x_BTD), state_BHS)
+        return self.merge(y_BTHV.flatten(-2)), state_BHS
 
-    def step(self, x_BD: Tensor, pool_NHVK: Tensor, read_B: Tensor, write_B: Tensor) -> Tensor:
-        q, k, v, log_decay, beta = self.gates(x_BD)
-        y_BHV = gated_delta.step(pool_NHVK, q, k, v, log_decay, beta, read_B, write_B)
+    def step(self, x_BD: Tensor, pool_NHS: Tensor, read_B: Tensor, write_B: Tensor) -> Tensor:
+        y_BHV = self.rule.step(pool_NHS, self.inputs(x_BD), read_B, write_B)
         merged: Tensor = self.merge(y_BHV.flatten(-2))
         return merged
+
+    def _spread_decays(self) -> None:
+        """Spread the heads over time scales: half-lives of 7 steps, 70, … 70,000, and again, as training starts."""
+        biases = dict(zip((inp.name for inp in self.tokens), torch.split(self.project.bias, self.widths), strict=True))
+        if "log_decay" not in biases:
+            return
+        heads = next(shape[0] for inp, shape in self.tokens.items() if inp.name == "log_decay")
+        half_lives = 7.0 * 10.0 ** (torch.arange(heads) % 5)
+        # logit(2^(-1/h)), written so that it does not round 1 - 2^(-1/h) away.
+        logits = -torch.log(torch.expm1(math.log(2) / half_lives))
+        with torch.no_grad():
+            biases["log_decay"].view(heads, -1).copy_(logits[:, None])
 
 
 class Mlp(nn.Module):
@@ -105,17 +128,17 @@ class Student(nn.Module):
         return torch.cat([observation, action, action[..., 1:] * reward, reward, done], dim=-1)
 
     def forward(self, inputs: Inputs, states: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        """Logits [B, T, A] for the actions of whole lives, and the fast weights after them, [B, H, V, K] a layer.
+        """Logits [B, T, A] for the actions of whole lives, and the fast weights after them, [B, H, S] a layer.
 
         `states` are the fast weights before; None for newborns.
         """
         x_BTD = self.embed(self.encode(inputs))
         after = []
         for layer, (memory, mlp) in enumerate(zip(self.memories, self.mlps, strict=True)):
-            y_BTD, state_BHVK = memory.scan(x_BTD, None if states is None else states[layer])  # type: ignore[operator]
+            y_BTD, state_BHS = memory.scan(x_BTD, None if states is None else states[layer])  # type: ignore[operator]
             x_BTD = x_BTD + y_BTD
             x_BTD = x_BTD + mlp(x_BTD)
-            after.append(state_BHVK)
+            after.append(state_BHS)
         return self.head(self.norm(x_BTD)), after
 
     @torch.inference_mode()

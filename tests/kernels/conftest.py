@@ -1,46 +1,56 @@
 """Random inputs for fast-weight memories, fresh in every run; a failing test prints the seed it drew them from.
 
-B rows (or sequences), T time, H heads, K key channels, V value channels, N pages, L layers of a page.
+B rows (or sequences), H heads, S floats of a head's state, N pages, L layers of a page.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from plures_kernels import Input, Kind, Rule
 from torch import Tensor
 
-DrawStep = Callable[..., "Step"]
-DrawSequences = Callable[..., list[Tensor]]
+EXTENTS = {"H": 2, "K": 16, "V": 16, "J": 2, "F": 24}
+
+Draw = Callable[..., Any]
 
 
 @dataclass
 class Step:
     """The arguments of one step on a pool that is one layer out of pages of several."""
 
-    pages_NLHVK: Tensor
+    rule: Rule
+    pages_NLHS: Tensor
     layer: int
-    tokens: list[Tensor]
+    inputs: list[Tensor]
     read_B: Tensor
     write_B: Tensor
 
     @property
-    def pool_NHVK(self) -> Tensor:
-        return self.pages_NLHVK[:, self.layer]
+    def pool_NHS(self) -> Tensor:
+        return self.pages_NLHS[:, self.layer]
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        return self.pool_NHVK, *self.tokens, self.read_B, self.write_B
+        return self.pool_NHS, self.inputs, self.read_B, self.write_B
 
     def copy(self, dtype: torch.dtype) -> "Step":
-        tokens = [x.to(dtype) for x in self.tokens]
-        return Step(self.pages_NLHVK.to(dtype, copy=True), self.layer, tokens, self.read_B, self.write_B)
+        inputs = [x.to(dtype) for x in self.inputs]
+        return Step(self.rule, self.pages_NLHS.to(dtype, copy=True), self.layer, inputs, self.read_B, self.write_B)
 
     def rows(self, rows: slice | list[int]) -> "Step":
         """The same rows on a pool of their own."""
-        tokens = [x[rows] for x in self.tokens]
-        return Step(self.pages_NLHVK.clone(), self.layer, tokens, self.read_B[rows], self.write_B[rows])
+        inputs = each_token(self.rule, self.inputs, lambda x: x[rows])
+        return Step(self.rule, self.pages_NLHS.clone(), self.layer, inputs, self.read_B[rows], self.write_B[rows])
+
+
+def each_token(rule: Rule, inputs: list[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """The inputs with those changed that come with every token; weights stay."""
+    pairs = zip(rule.spec.inputs, inputs, strict=True)
+    return [x if inp.kind is Kind.WEIGHT else change(x) for inp, x in pairs]
 
 
 @pytest.fixture
@@ -50,29 +60,57 @@ def generator() -> torch.Generator:
     return generator
 
 
+def inputs_of(
+    generator: torch.Generator, rule: Rule, *leading: int, dtype: torch.dtype = torch.float32, **extents: int
+) -> list[Tensor]:
+    """The inputs of a rule, tokens with the leading axes given; rows of tokens are slices of wider ones."""
+    return [_draw(inp, leading, {**EXTENTS, **extents}, generator, dtype) for inp in rule.spec.inputs]
+
+
+def state_of(
+    generator: torch.Generator, rule: Rule, rows: int, *, dtype: torch.dtype = torch.float32, **extents: int
+) -> Tensor:
+    """States of so many rows, [B, H, S]."""
+    known = {**EXTENTS, **extents}
+    return torch.randn(rows, known["H"], rule.spec.state_floats(known), generator=generator, dtype=dtype)
+
+
+def _draw(
+    inp: Input, leading: tuple[int, ...], extents: dict[str, int], generator: torch.Generator, dtype: torch.dtype
+) -> Tensor:
+    shape = [extents[axis] for axis in inp.axes]
+    if inp.kind is Kind.WEIGHT:
+        weight = inp.initialize(torch.empty(shape, dtype=dtype))
+        return weight + 0.1 * torch.randn(shape, generator=generator, dtype=dtype)
+    if inp.kind in (Kind.LOG_DECAY, Kind.RATE):
+        rate = torch.rand(*leading, *shape, generator=generator, dtype=dtype)
+        return rate.log() if inp.kind is Kind.LOG_DECAY else rate
+    return torch.randn(*leading, *shape[:-1], shape[-1] + 3, generator=generator, dtype=dtype)[..., : shape[-1]]
+
+
 @pytest.fixture
-def draw_tokens(generator: torch.Generator) -> DrawSequences:
-    """q, k, v, log_decay, beta with the leading axes given; q, k and v are views of one projection."""
-
-    def draw(*leading: int, K: int, V: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
-        q, k, v = torch.randn(*leading, 2 * K + V, generator=generator, dtype=dtype).split([K, K, V], dim=-1)
-        gates = torch.rand(2, *leading, generator=generator, dtype=dtype)
-        return [q, k, v, gates[0].log(), gates[1]]
-
-    return draw
+def draw_inputs(generator: torch.Generator) -> Draw:
+    return partial(inputs_of, generator)
 
 
 @pytest.fixture
-def draw_step(generator: torch.Generator, draw_tokens: DrawSequences) -> DrawStep:
+def draw_state(generator: torch.Generator) -> Draw:
+    return partial(state_of, generator)
+
+
+@pytest.fixture
+def draw_step(generator: torch.Generator, draw_inputs: Draw) -> Draw:
     """Rows on permuted pages, every third to another page than it read, every fifth skipped; free pages are NaN."""
 
-    def draw(B: int = 23, H: int = 2, V: int = 16, K: int = 16, L: int = 3, slots: torch.dtype = torch.int64) -> Step:
-        pages_NLHVK = torch.randn(2 * B + 1, L, H, V, K, generator=generator)
+    def draw(rule: Rule, B: int = 23, L: int = 3, slots: torch.dtype = torch.int64, **extents: int) -> Step:
+        known = {**EXTENTS, **extents}
+        shape = 2 * B + 1, L, known["H"], rule.spec.state_floats(known)
+        pages_NLHS = torch.randn(shape, generator=generator)
         order = torch.randperm(2 * B + 1, generator=generator).to(slots)
         read_B, write_B = order[:B].clone(), order[:B].clone()
         write_B[::3] = order[B : 2 * B : 3]
         write_B[::5], read_B[::5] = -1, -7
-        pages_NLHVK[order[B:].long()] = torch.nan
-        return Step(pages_NLHVK, 1, draw_tokens(B, H, K=K, V=V), read_B, write_B)
+        pages_NLHS[order[B:].long()] = torch.nan
+        return Step(rule, pages_NLHS, 1, draw_inputs(rule, B, **extents), read_B, write_B)
 
     return draw

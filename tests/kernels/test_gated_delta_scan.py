@@ -2,7 +2,9 @@
 
 import pytest
 import torch
-from plures_kernels import gated_delta
+from plures_kernels import RULES
+
+GATED_DELTA = RULES["gated_delta"]
 
 SCANS = pytest.mark.parametrize(
     ("backend", "dtype", "tolerance"),
@@ -14,7 +16,7 @@ SCANS = pytest.mark.parametrize(
 def run(tensors, cotangents, *, dtype=torch.float64, backend="naive", normalize=True):
     """y, last state, and the gradients of all six inputs."""
     inputs = [x.detach().to(dtype).requires_grad_() for x in tensors]
-    outputs = gated_delta.scan(*inputs, backend=backend, normalize=normalize)
+    outputs = GATED_DELTA.scan(inputs[:5], inputs[5], backend=backend, normalize=normalize)
     return *outputs, *torch.autograd.grad(outputs, inputs, [x.to(dtype) for x in cotangents])
 
 
@@ -25,12 +27,12 @@ def assert_agrees(results, truths, tolerance):
 
 
 @pytest.fixture
-def draw(draw_tokens, generator):
+def draw(draw_inputs, generator):
     """Inputs of a scan, and the gradients of what it returns."""
 
     def draw(B=2, T=40, H=2, V=16, K=16):
-        state, dlast = torch.randn(2, B, H, V, K, generator=generator, dtype=torch.float64)
-        tokens = draw_tokens(B, T, H, K=K, V=V, dtype=torch.float64)
+        state, dlast = torch.randn(2, B, H, V * K, generator=generator, dtype=torch.float64)
+        tokens = draw_inputs(GATED_DELTA, B, T, H=H, K=K, V=V, dtype=torch.float64)
         return [*tokens, state], [torch.randn(B, T, H, V, generator=generator, dtype=torch.float64), dlast]
 
     return draw
@@ -94,9 +96,9 @@ def test_gradients_flow_from_the_last_state_alone(draw, backend, dtype, toleranc
 @SCANS
 def test_without_gradients_a_scan_gives_the_same(draw, backend, dtype, tolerance):
     tensors = [x.to(dtype) for x in draw()[0]]
-    expected = gated_delta.scan(*(x.requires_grad_() for x in tensors), backend=backend)
+    expected = GATED_DELTA.scan([x.requires_grad_() for x in tensors[:5]], tensors[5].requires_grad_(), backend=backend)
     with torch.no_grad():
-        for result, with_grad in zip(gated_delta.scan(*tensors, backend=backend), expected, strict=True):
+        for result, with_grad in zip(GATED_DELTA.scan(tensors[:5], tensors[5], backend=backend), expected, strict=True):
             torch.testing.assert_close(result, with_grad, rtol=0, atol=0)
 
 
@@ -106,7 +108,7 @@ def test_a_scan_takes_any_strides_and_partial_gradients(draw, backend, dtype, to
     turned = [x.movedim(0, -1).contiguous().movedim(-1, 0) for x in tensors]
     weights = [tensors[2].clone().requires_grad_(), turned[2].clone().requires_grad_()]
     for inputs, weight in zip((tensors, turned), weights, strict=True):
-        y, _ = gated_delta.scan(*inputs[:2], weight, *inputs[3:5], backend=backend)
+        y, _ = GATED_DELTA.scan([*inputs[:2], weight, *inputs[3:5]], backend=backend)
         y.sum().backward()
     torch.testing.assert_close(weights[1].grad, weights[0].grad)
 
@@ -116,5 +118,5 @@ def test_the_derivatives_of_the_chunked_scan_are_those_of_its_values(draw, norma
     tensors, _ = draw(B=1, T=3, H=1, V=2, K=3)
     inputs = [x.detach().clone().requires_grad_() for x in tensors]
     assert torch.autograd.gradcheck(
-        lambda *xs: gated_delta.scan(*xs, backend="chunk", normalize=normalize), inputs, atol=1e-6
+        lambda *xs: GATED_DELTA.scan(xs[:5], xs[5], backend="chunk", normalize=normalize), inputs, atol=1e-6
     )

@@ -13,7 +13,7 @@ if sys.platform != "linux":
     pytest.skip("Triton exists for Linux only", allow_module_level=True)
 
 import triton
-from plures_kernels.gated_delta import naive
+from plures_kernels import RULES
 from plures_kernels.gated_delta import triton as gated_delta
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
@@ -73,10 +73,11 @@ def test_the_interpreted_step_keeps_its_promises():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_step_on_a_gpu_agrees_with_the_truth(draw_step):
-    step = draw_step(B=1000)
+    rule = RULES["gated_delta"]
+    step = draw_step(rule, B=1000)
     truth = step.copy(torch.float64)
-    there = [x.cuda() for x in step.arguments]
-    torch.testing.assert_close(
-        gated_delta.step(*there, True).cpu().double(), naive.step(*truth.arguments, True), rtol=1e-4, atol=1e-4
-    )
-    torch.testing.assert_close(there[0].cpu().double(), truth.pool_NHVK, rtol=1e-4, atol=1e-4, equal_nan=True)
+    pool, inputs, *slots = step.arguments
+    there = pool.cuda()
+    y = rule.step(there, [x.cuda() for x in inputs], *(x.cuda() for x in slots), backend="triton")
+    torch.testing.assert_close(y.cpu().double(), rule.step(*truth.arguments, backend="naive"), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(there.cpu().double(), truth.pool_NHS, rtol=1e-4, atol=1e-4, equal_nan=True)

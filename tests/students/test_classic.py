@@ -6,7 +6,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plures_kernels import gated_delta
+from plures_kernels import RULES
 from plures_kernels.errors import InvalidArgument
 from plures_students.classic import ClassicLearner, can_fit, fit_classic
 from plures_students.lives import Lives, LivesCard
@@ -68,8 +68,9 @@ def test_its_values_are_a_gated_delta_memory_with_one_hot_keys(alpha: float, sha
     value_BTHV = torch.from_numpy(reward_T * alpha / rate)[None, :, None, None]
     log_decay_BTH = torch.full((1, 50, 1), np.log1p(-forgetting), dtype=torch.float64)
     beta_BTH = torch.full((1, 50, 1), rate, dtype=torch.float64)
-    _, state_BHVK = gated_delta.scan(key_BTHK, key_BTHK, value_BTHV, log_decay_BTH, beta_BTH, normalize=False)
-    np.testing.assert_allclose(state_BHVK.flatten().numpy(), q_A, rtol=1e-9, atol=1e-12)
+    inputs = key_BTHK, key_BTHK, value_BTHV, log_decay_BTH, beta_BTH
+    _, state_BHS = RULES["gated_delta"].scan(inputs, normalize=False)
+    np.testing.assert_allclose(state_BHS.flatten().numpy(), q_A, rtol=1e-9, atol=1e-12)
 
 
 @settings(deadline=None, max_examples=10)
@@ -82,8 +83,9 @@ def test_its_choice_kernel_is_a_delta_memory_with_one_constant_key(rate: float, 
 
     value_BTHV = torch.eye(3, dtype=torch.float64)[torch.from_numpy(action_T)][None, :, None]
     one = torch.ones(1, 50, 1, dtype=torch.float64)
-    _, state_BHVK = gated_delta.scan(one[..., None], one[..., None], value_BTHV, 0 * one, rate * one, normalize=False)
-    np.testing.assert_allclose(state_BHVK.flatten().numpy(), c_A, rtol=1e-9, atol=1e-12)
+    inputs = one[..., None], one[..., None], value_BTHV, 0 * one, rate * one
+    _, state_BHS = RULES["gated_delta"].scan(inputs, normalize=False)
+    np.testing.assert_allclose(state_BHS.flatten().numpy(), c_A, rtol=1e-9, atol=1e-12)
 
 
 def test_spaces_without_a_table_of_values_are_refused() -> None:

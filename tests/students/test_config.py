@@ -27,7 +27,7 @@ def test_a_config_comes_back_from_its_json(observation: Space[Any], actions: int
 
 def test_the_default_page_is_4_kib() -> None:
     config = StudentConfig(Discrete(1), Discrete(2))
-    assert config.state_shape == (2, 2, 16, 16)
+    assert config.state_shape == (2, 2, 256)
     assert 4 * config.page_floats == 4096
 
 

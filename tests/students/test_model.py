@@ -8,6 +8,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plures_kernels import RULES
 from plures_students.config import StudentConfig
 from plures_students.model import NO_ACTION, Inputs, Student
 from torch import Tensor
@@ -42,12 +43,13 @@ def step_by_step(model: Student, pages: Tensor, slots: Tensor, inputs: Inputs) -
 
 
 def as_pages(states: list[Tensor]) -> Tensor:
-    """Fast weights [B, H, V, K] a layer as pages [B, page_floats]."""
+    """Fast weights [B, H, S] a layer as pages [B, page_floats]."""
     return torch.stack(states, dim=1).flatten(1)
 
 
 @settings(max_examples=15)
 @given(
+    rule=st.sampled_from(sorted(RULES)),
     observation=st.sampled_from(sorted(OBSERVATIONS)),
     seed=st.integers(0, 1000),
     steps=st.integers(1, 40),
@@ -56,9 +58,9 @@ def as_pages(states: list[Tensor]) -> Tensor:
     value_width=st.sampled_from([4, 8]),
 )
 def test_a_scan_is_repeated_steps(
-    observation: str, seed: int, steps: int, layers: int, heads: int, value_width: int
+    rule: str, observation: str, seed: int, steps: int, layers: int, heads: int, value_width: int
 ) -> None:
-    model = student(observation, seed, layers=layers, heads=heads, value_width=value_width)
+    model = student(observation, seed, rule=rule, layers=layers, heads=heads, value_width=value_width)
     lives = random_lives(model, 3, steps)
     slots = torch.tensor([4, 1, 2], dtype=torch.int32)
     pages = torch.full((6, model.config.page_floats), torch.nan)
@@ -151,7 +153,7 @@ def test_a_newborn_has_no_previous_action() -> None:
 def test_a_new_student_is_finite_however_many_heads_it_has(heads: int) -> None:
     model = student(heads=heads)
     assert all(weight.isfinite().all() for weight in model.parameters())
-    half_life_1H = math.log(0.5) / model.memories[0].gates(torch.zeros(1, 16))[3]
+    half_life_1H = math.log(0.5) / model.memories[0].inputs(torch.zeros(1, 16))[3]
     torch.testing.assert_close(
         half_life_1H[0, :5], torch.tensor([7.0, 70, 700, 7000, 70000])[:heads], rtol=1e-3, atol=0
     )

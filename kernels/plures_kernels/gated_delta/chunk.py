@@ -15,20 +15,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..norm import unit
+from ..spec import Inputs
 
 CHUNK = 32
 
 
-def scan(
-    q_BTHK: Tensor,
-    k_BTHK: Tensor,
-    v_BTHV: Tensor,
-    log_decay_BTH: Tensor,
-    beta_BTH: Tensor,
-    state_BHVK: Tensor,
-    normalize: bool,
-) -> tuple[Tensor, Tensor]:
-    """As `gated_delta.scan`."""
+def scan(inputs: Inputs, state_BHS: Tensor, normalize: bool) -> tuple[Tensor, Tensor]:
+    """As `Rule.scan`."""
+    q_BTHK, k_BTHK, v_BTHV, log_decay_BTH, beta_BTH = inputs
+    state_BHVK = state_BHS.reshape(*state_BHS.shape[:2], v_BTHV.size(-1), k_BTHK.size(-1))
     T = q_BTHK.size(1)
     if normalize:
         q_BTHK, k_BTHK = unit(q_BTHK), unit(k_BTHK)
@@ -51,7 +46,7 @@ def scan(
         update_BHCV = fresh_NBHCV[n] - recalled_NBHCK[n] @ state_BHVK.mT
         outputs.append(start_NBHCK[n] @ state_BHVK.mT + read_NBHIJ[n] @ update_BHCV)
         state_BHVK = since_start_NBHC1[n, :, :, -1:] * state_BHVK + update_BHCV.mT @ to_end_NBHCK[n]
-    return _unchunk(outputs, like_BTHV=v_BTHV)[:, :T], state_BHVK
+    return _unchunk(outputs, like_BTHV=v_BTHV)[:, :T], state_BHVK.flatten(2)
 
 
 def _chunks(x_BTHD: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from ..simd import (
     view_type,
     zeros,
 )
+from ..spec import Inputs
 
 # Floats of a state up to which it pays to ask for the next one: longer ones push out what is being worked on.
 NEAR = 64 * 64
@@ -42,21 +43,15 @@ SMALL = np.float32(EPSILON)
 
 
 def step(
-    pool_NHVK: Tensor,
-    q_BHK: Tensor,
-    k_BHK: Tensor,
-    v_BHV: Tensor,
-    log_decay_BH: Tensor,
-    beta_BH: Tensor,
-    read_B: Tensor,
-    write_B: Tensor,
-    normalize: bool,
+    pool_NHS: Tensor, inputs: Inputs, read_B: Tensor, write_B: Tensor, noise_B: Tensor | None, normalize: bool
 ) -> Tensor:
-    """As `gated_delta.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
+    """As `Rule.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
+    _, k_BHK, v_BHV, *_ = inputs
+    (B, H, V), K = v_BHV.shape, k_BHK.size(-1)
+    pool_NHVK = pool_NHS.view(-1, H, V, K)
     y_BHV = v_BHV.new_empty(v_BHV.shape)
     read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
-    tensors = pool_NHVK, q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH, read_B, write_B, y_BHV
-    (B, H, V), K = v_BHV.shape, k_BHK.size(-1)
+    tensors = pool_NHVK, *inputs, read_B, write_B, y_BHV
     step_kernel(K, rows_at_a_time(V, K))(B, H, V, normalize, *map(view, tensors))
     return y_BHV
 

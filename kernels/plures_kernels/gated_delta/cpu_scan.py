@@ -24,25 +24,19 @@ from ..simd import (
     view_type,
     zeros,
 )
+from ..spec import Inputs
 from . import cpu
 from .cpu import advance, copy, query_and_key, rows_at_a_time
 from .cpu_backward import MOST_ROWS, STRIDE, backward_kernel, scratch_floats
 
 
-def scan(
-    q_BTHK: Tensor,
-    k_BTHK: Tensor,
-    v_BTHV: Tensor,
-    log_decay_BTH: Tensor,
-    beta_BTH: Tensor,
-    state_BHVK: Tensor,
-    normalize: bool,
-) -> tuple[Tensor, Tensor]:
-    """As `gated_delta.scan`; bit for bit what repeated `cpu.step` gives. Differentiable once."""
-    tensors = q_BTHK, k_BTHK, v_BTHV, log_decay_BTH, beta_BTH, state_BHVK
+def scan(inputs: Inputs, state_BHS: Tensor, normalize: bool) -> tuple[Tensor, Tensor]:
+    """As `Rule.scan`; bit for bit what repeated `cpu.step` gives. Differentiable once."""
+    _, k_BTHK, v_BTHV, *_ = inputs
+    tensors = *inputs, state_BHS.reshape(*state_BHS.shape[:2], v_BTHV.size(-1), k_BTHK.size(-1))
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    outputs: tuple[Tensor, Tensor] = _Scan.apply(normalize, keep, *tensors)  # type: ignore[no-untyped-call]
-    return outputs
+    y_BTHV, last_BHVK = _Scan.apply(normalize, keep, *tensors)  # type: ignore[no-untyped-call]
+    return y_BTHV, last_BHVK.flatten(2)
 
 
 class _Scan(torch.autograd.Function):

@@ -10,6 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..norm import EPSILON
+from ..spec import Inputs
 
 # Floats of state that a program holds in registers, 16 a thread.
 TILE = 2048
@@ -17,17 +18,11 @@ OPTIONS = {"num_warps": 4, "enable_fp_fusion": True}
 
 
 def step(
-    pool_NHVK: Tensor,
-    q_BHK: Tensor,
-    k_BHK: Tensor,
-    v_BHV: Tensor,
-    log_decay_BH: Tensor,
-    beta_BH: Tensor,
-    read_B: Tensor,
-    write_B: Tensor,
-    normalize: bool,
+    pool_NHS: Tensor, inputs: Inputs, read_B: Tensor, write_B: Tensor, noise_B: Tensor | None, normalize: bool
 ) -> Tensor:
-    """As `gated_delta.step`, in one launch that reads nothing back."""
+    """As `Rule.step`, in one launch that reads nothing back."""
+    q_BHK, k_BHK, v_BHV, log_decay_BH, beta_BH = inputs
+    pool_NHVK = pool_NHS.view(*pool_NHS.shape[:2], v_BHV.size(-1), k_BHK.size(-1))
     y_BHV = v_BHV.new_empty(v_BHV.shape)
     B, H, V, K = *v_BHV.shape, k_BHK.size(-1)
     if y_BHV.numel() == 0:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from plures_kernels import RULES
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..config import RULES
 from ..imitate import Imitation, ImitationSettings
 from ..imitate.trainer import Trainer
 from ..lives import read_lives
@@ -30,7 +30,9 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
 @click.argument("lives", type=DIRECTORY)
 @click.option("--out", type=DIRECTORY, required=True, help="Where the student goes: checkpoint, report, logs.")
 @click.option("--test", type=DIRECTORY, help="Lives to measure the student on; never trained on.")
-@click.option("--rule", type=click.Choice(RULES), default=RULES[0], show_default=True, help="Member of the family.")
+@click.option(
+    "--rule", type=click.Choice(sorted(RULES)), default="gated_delta", show_default=True, help="Member of the family."
+)
 @_option("steps", click.IntRange(1), "Steps of descent.")
 @_option("batch", click.IntRange(1), "Choices that a step sees.")
 @_option("length", click.IntRange(1), "Choices in the longest segment of a life.")
