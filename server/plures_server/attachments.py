@@ -112,7 +112,10 @@ class Attachments:
             await self._engine.give_back(lambda pool: None)
 
     async def _work(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event) -> None:
-        while True:
+        worker = asyncio.current_task()
+        assert worker is not None
+        # An error while items are given back takes the place of the cancellation, which counts all the same.
+        while not worker.cancelling():
             await self._one_shift(attachment, lanes, news)
 
     async def _one_shift(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event) -> None:
@@ -120,8 +123,10 @@ class Attachments:
         try:
             if await Shift(self._engine, self._store, attachment.queue, lanes).work():
                 return
+            # Python 3.11's `wait_for` forgets a cancellation that comes together with the news.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await news.wait()
         except PluresError as error:
             log.warning("%s waits to work on %s: %s", attachment.cohort, attachment.queue, error)
             await asyncio.sleep(RETRY_SECONDS)

@@ -15,6 +15,7 @@ from .pool import Pool
 from .run import Progress, Run
 from .stepper import Stepper
 from .tasks import Task, task_for
+from .to_its_end import to_its_end
 from .wave import agent_seeds, wave_of
 
 SLICE_SECONDS = 0.1
@@ -139,4 +140,5 @@ async def run_to_end(engine: Engine, begun: CohortRun) -> AsyncGenerator[Progres
         while not begun.run.finished:
             yield await engine.drive(begun.run.advance(SLICE_SECONDS))
     finally:
-        await engine.drive(begun.finish(engine.pool))
+        # What is asked of the engine next, such as to drop the agents, must not overtake it.
+        await to_its_end(engine.drive(begun.finish(engine.pool)))

@@ -21,6 +21,7 @@ from .queue.chunks import LeasedChunk
 from .queue.items import CHUNK_ITEMS, ItemBatch
 from .queue.store import MOST_CHUNKS, QueueStore
 from .rpc.convert import tensor_to
+from .to_its_end import to_its_end
 
 log = logging.getLogger(__name__)
 
@@ -98,19 +99,13 @@ class Shift:
         renewing = asyncio.create_task(self._renew())
         try:
             await self._do_all()
-            await self._to_its_end(asyncio.create_task(self._complete()))
+            # Results that count and learning that is kept belong together.
+            await to_its_end(self._complete(), hasten=self._leave)
         finally:
             renewing.cancel()
 
-    async def _to_its_end(self, completing: "asyncio.Task[None]") -> None:
-        """Results that count and learning that is kept belong together: who leaves meanwhile waits for both."""
-        try:
-            await asyncio.shield(completing)
-        except asyncio.CancelledError:
-            self._leaving = True
-            with contextlib.suppress(QueueUnavailable):
-                await completing
-            raise
+    def _leave(self) -> None:
+        self._leaving = True
 
     async def _do_all(self) -> None:
         by_task: defaultdict[str, list[_Held]] = defaultdict(list)

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -335,12 +335,84 @@ async def test_detaching_at_any_moment_leaves_nothing_leased_or_busy(
         stats = await store.stats(queue)
         assert (stats.leased, stats.ready + stats.done, stats.dead) == (0, total, 0)
         assert await is_free(engine)
+        stepped = (await lives(engine, "joe")).step > 0
+        assert await pages_used(engine) == stepped.sum()
     await attachments.attach(attachment(queue), None)
     await wait_until(has(store, queue, done=total))
     await attachments.detach(queue, "joe")
     assert (await results(store, queue)).keys() == set(range(total))
-    stepped = (await lives(engine, "joe")).step > 0
-    assert await pages_used(engine) == stepped.sum()
+
+
+@pytest.mark.parametrize("keep_learning", [False, True], ids=["nothing", "learning"])
+async def test_who_is_detached_as_its_items_end_leaves_no_state_behind(
+    engine: Engine,
+    store: QueueStore,
+    attachments: Attachments,
+    queue: str,
+    monkeypatch: pytest.MonkeyPatch,
+    keep_learning: bool,
+) -> None:
+    await start(engine, "joe", 3)
+    await act(engine, "joe", [0])
+    before = await lives(engine, "joe")
+    drive, ending = engine.drive, asyncio.Event()
+    with ExitStack() as stack:
+
+        async def hold_up_the_end(job: Generator[None, None, Any]) -> Any:
+            if job.gi_code is CohortRun.finish.__code__:
+                stack.enter_context(held_up(engine))
+                ending.set()
+            return await drive(job)
+
+        monkeypatch.setattr(engine, "drive", hold_up_the_end)
+        await put(store, queue, batch(3))
+        await attachments.attach(attachment(queue, keep_learning=keep_learning), None)
+        await ending.wait()
+        detaching = asyncio.create_task(attachments.detach(queue, "joe"))
+        await let_others_go_on()
+    await detaching
+    assert (await lives(engine, "joe")).same_bits(before)
+    assert await pages_used(engine) == 1
+    assert (await store.stats(queue)).ready == 3
+
+
+async def let_others_go_on() -> None:
+    """Return when whoever waits for nothing but its turn has had a few."""
+    for _ in range(9):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_is_detached_while_it_hears_news_leaves(
+    engine: Engine, attachments: Attachments, queue: str, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    monkeypatch.setattr(attachments_module, "IDLE_SECONDS", 1000)
+    await start(engine, "joe", 1)
+    await attachments.attach(attachment(queue), None)
+    await wait_until(waits_for_news(attachments))
+    attachments.announce(queue)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await asyncio.wait_for(attachments.detach(queue, "joe"), 20)
+    assert await is_free(engine)
+
+
+class Clinging(QueueStore):
+    """It takes nothing back."""
+
+    async def release(self, queue: str, token: str, ids: Collection[str]) -> None:
+        raise RuntimeError("on purpose")
+
+
+async def test_who_cannot_give_items_back_leaves(engine: Engine, valkey_url: str, queue: str) -> None:
+    await start(engine, "joe", 3)
+    async with Clinging(valkey_url) as store, Attachments(engine, store) as attachments:
+        await put(store, queue, batch(3, steps=10**9))
+        await attachments.attach(attachment(queue), None)
+        await wait_until(has(store, queue, leased=3))
+        await asyncio.wait_for(attachments.detach(queue, "joe"), 20)
+    assert await is_free(engine)
+    assert await pages_used(engine) == 0
 
 
 BAD_CHUNKS = {
@@ -501,6 +573,13 @@ async def test_who_leaves_while_being_attached_is_not(engine: Engine, attachment
     assert attachments.attached(queue) == []
 
 
+def waits_for_news(attachments: Attachments) -> Callable[[], Any]:
+    async def all_wait() -> bool:
+        return all(worker.news._waiters for worker in attachments._workers.values())
+
+    return all_wait
+
+
 async def test_news_wakes_who_waits(
     engine: Engine, store: QueueStore, attachments: Attachments, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -508,11 +587,7 @@ async def test_news_wakes_who_waits(
     for name in ("joe", "jane"):
         await start(engine, name, 1)
         await attachments.attach(attachment(queue, name), None)
-
-    async def both_wait() -> bool:
-        return all(worker.news._waiters for worker in attachments._workers.values())
-
-    await wait_until(both_wait)
+    await wait_until(waits_for_news(attachments))
     await put(store, queue, batch(40), chunk_items=1)
     attachments.announce(queue)
     await wait_until(has(store, queue, done=40))
