@@ -1,0 +1,101 @@
+"""Items that cannot be done, now or ever, and cohorts that go on."""
+
+import asyncio
+import re
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Discrete
+from plures_server.attachments import Attachments
+from plures_server.engine import Engine
+from plures_server.queue.chunks import Chunk
+from plures_server.queue.items import ItemBatch
+from plures_server.queue.store import QueueStore
+
+from ..conftest import MakeEngine
+from ..helpers import act, lives, small_student, start, wait_until
+from ..test_act import Fragile, pages_used
+from .helpers import attachment, batch, has, is_free, put
+
+BAD_CHUNKS = {
+    "junk": (Chunk(b"\xff\xff\xff", 2), "Error parsing message"),
+    "nothing": (Chunk(b"", 2), "is not a resource name of the form tasks/"),
+    "another task": (batch(2, task="chess").split()[0], "no task 'chess' is known"),
+    "a parameter too many": (
+        ItemBatch("bandit", *(np.ones(2, "u8"), np.ones((2, 3), "f4"), np.ones(2, "u8"), np.ones(2, "u4"))).split()[0],
+        r"parameters must be FLOAT32 \[agents or 1, 2\]",
+    ),
+    "no chance": (
+        ItemBatch("bandit", *(np.ones(2, "u8"), np.full((2, 2), 7, "f4"), np.ones(2, "u8"), np.ones(2, "u4"))).split()[
+            0
+        ],
+        "p_0 7.0 of row 0 is not a probability",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD_CHUNKS)
+async def test_items_that_nobody_can_do_are_failed_alone(
+    engine: Engine, store: QueueStore, attachments: Attachments, queue: str, what: str
+) -> None:
+    """The good ones beside them have their results at the first attempt, and the cohort works on."""
+    chunk, said = BAD_CHUNKS[what]
+    await start(engine, "joe", 600)
+    await put(store, queue, batch(5))
+    await store.enqueue(queue, "bad", [chunk])
+    await put(store, queue, batch(5, first=5))
+    await attachments.attach(attachment(queue), None)
+    await wait_until(has(store, queue, done=10, dead=2))
+    [dead] = await store.dead_chunks(queue, 10)
+    assert dead.payload == chunk.payload
+    assert re.search(said, dead.error), dead.error
+    await put(store, queue, batch(5, first=10))
+    await wait_until(has(store, queue, done=15))
+
+
+async def test_items_of_another_space_are_failed(make_engine: MakeEngine, store: QueueStore, queue: str) -> None:
+    engine = make_engine(small_student(Discrete(1), actions=3))
+    await start(engine, "joe", 5)
+    await put(store, queue, batch(7))
+    async with Attachments(engine, store) as attachments:
+        await attachments.attach(attachment(queue), None)
+        await wait_until(has(store, queue, dead=7))
+    stats = await store.stats(queue)
+    assert "task 'bandit' has action_space Discrete(2), student 'joe' has Discrete(3)" in stats.last_error
+    assert await is_free(engine)
+
+
+async def test_a_full_pool_makes_items_wait_unharmed(make_engine: MakeEngine, store: QueueStore, queue: str) -> None:
+    engine = make_engine(pages=6)
+    await start(engine, "joe", 4)
+    await start(engine, "hog", 4)
+    await act(engine, "hog")
+    await put(store, queue, batch(4))
+    async with Attachments(engine, store) as attachments:
+        await attachments.attach(attachment(queue), None)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        stats = await store.stats(queue)
+        assert (stats.done, stats.dead) == (0, 0)
+        await engine.call(lambda pool: pool.retire("hog", None))
+        await wait_until(has(store, queue, done=4))
+    assert await pages_used(engine) == 0
+
+
+async def test_a_model_that_fails_fails_the_items_and_the_cohort_goes_on(
+    make_engine: MakeEngine, store: QueueStore, queue: str
+) -> None:
+    model = Fragile(small_student().config).eval().requires_grad_(False)
+    engine = make_engine(model)
+    await start(engine, "joe", 4)
+    model.broken = True
+    async with Attachments(engine, store) as attachments:
+        await put(store, queue, batch(4))
+        await attachments.attach(attachment(queue, keep_learning=True), None)
+        await wait_until(has(store, queue, dead=4))
+        assert (await store.stats(queue)).last_error == "RuntimeError: out of memory, say"
+        model.broken = False
+        await put(store, queue, batch(4, first=4))
+        await wait_until(has(store, queue, done=4))
+    assert (await lives(engine, "joe")).step.tolist() == [3, 3, 3, 3]
+    assert await pages_used(engine) == 4
