@@ -50,9 +50,9 @@ class Lanes:
         task_for(self.cohort.student, items.task)
         check_items(items)
 
-    async def do(self, engine: Engine, items: ItemBatch) -> NDArray[np.float32]:
-        """Do a batch of checked items, item i on lane i, most steps first; summaries float32 [N, M]."""
-        begun = await engine.borrow(lambda pool: self._begin(items), put_back)
+    async def do(self, engine: Engine, items: ItemBatch, lane_N: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Do a batch of checked items, most steps first, each on a lane of its own; summaries float32 [N, M]."""
+        begun = await engine.borrow(lambda pool: self._begin(items, lane_N), put_back)
         async with aclosing(run_to_end(engine, begun)) as slices:
             await _exhaust(slices)
         if not self.keep_learning:
@@ -80,15 +80,14 @@ class Lanes:
         self.drop()
         self.cohort.busy[self.ordinals] = False
 
-    def _begin(self, items: ItemBatch) -> CohortRun:
+    def _begin(self, items: ItemBatch, lane_N: NDArray[np.int64]) -> CohortRun:
         task, device, count = task_for(self.cohort.student, items.task), self._pool.device, len(items)
         parameters = checked_parameters(task, torch.tensor(items.parameters_NP), count)
         item_seed_N = torch.from_numpy(items.seed_N.view(np.int64).copy()).to(device)
         steps_N = items.steps_N.astype(np.int64)
-        forks, lanes = self._forked(), np.arange(count)
-        begun = take(self._pool, self._stepper, forks, lanes, task, parameters, item_seed_N, steps_N)
+        begun = take(self._pool, self._stepper, self._forked(), lane_N, task, parameters, item_seed_N, steps_N)
         # The lane's own seed would be the fork's; the agent's choices come from the agent's, or from the item's alone.
-        own_seed_N = agent_seeds(self.cohort.seed, self.ordinals[:count], device)
+        own_seed_N = agent_seeds(self.cohort.seed, self.ordinals[lane_N], device)
         begun.run.wave.seed = own_seed_N if self.keep_learning else counter.bits(item_seed_N, 0, AGENT_STREAM)
         return begun
 

@@ -1,6 +1,6 @@
 """A shift: chunks leased together, done by the lanes, completed together.
 
-N items of the shift, L lanes, M summary columns.
+N items of a share or of several, L lanes, M summary columns.
 """
 
 import asyncio
@@ -8,12 +8,15 @@ import contextlib
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from plures.v1 import queue_pb2
 
+from .dealing import Share, deal
 from .engine import Engine
 from .errors import PluresError, QueueUnavailable
 from .lanes import Lanes
@@ -30,15 +33,12 @@ VISIBILITY_MS = 30_000
 RETRY_SECONDS = 0.5
 
 
-@dataclass
-class _Held:
-    """A leased chunk; its items once they are read; once they are done, which lane did each, and what came of it."""
+@dataclass(frozen=True)
+class _Done:
+    """A share, and the result of its chunk."""
 
-    token: str
-    chunk: LeasedChunk
-    items: ItemBatch | None = None
-    lane_N: NDArray[np.int64] | None = None
-    summary_NM: NDArray[np.float32] | None = None
+    share: Share
+    result: bytes
 
 
 class Shift:
@@ -49,7 +49,8 @@ class Shift:
         self._store = store
         self._queue = queue
         self._lanes = lanes
-        self._held: list[_Held] = []
+        # By chunk id, the token of its lease.
+        self._held: dict[str, str] = {}
         self._leaving = False
 
     async def work(self) -> bool:
@@ -58,9 +59,8 @@ class Shift:
         Says whether there were any. When cancelled, or when something is missing to do them, items go back unharmed.
         """
         try:
-            await self._lease()
-            if self._held:
-                await self._do_and_complete()
+            if items_of := await self._lease():
+                await self._do_and_complete(deal(items_of, len(self._lanes)))
                 return True
         except asyncio.CancelledError:
             # While the store is away nothing can be given back; others get it when the lease ends.
@@ -75,73 +75,78 @@ class Shift:
             raise
         return False
 
-    async def _lease(self) -> None:
-        while (missing := len(self._lanes) - sum(held.chunk.items for held in self._held)) > 0:
+    async def _lease(self) -> dict[str, ItemBatch]:
+        """The items to do, by chunk id."""
+        items_of: dict[str, ItemBatch] = {}
+        while (missing := len(self._lanes) - sum(map(len, items_of.values()))) > 0:
             wanted = min(-(-missing // CHUNK_ITEMS), MOST_CHUNKS)
             lease = await self._store.lease(self._queue, wanted, VISIBILITY_MS)
-            leased = [_Held(lease.token, chunk) for chunk in lease.chunks]
-            self._held += leased
-            for held in leased:
-                await self._read(held)
+            self._held |= {chunk.id: lease.token for chunk in lease.chunks}
+            for chunk in lease.chunks:
+                if (items := await self._read(chunk)) is not None:
+                    items_of[chunk.id] = items
             if len(lease.chunks) < wanted:
                 break
+        return items_of
 
-    async def _read(self, held: _Held) -> None:
+    async def _read(self, chunk: LeasedChunk) -> ItemBatch | None:
         """Take the items out of a chunk, or fail it alone when they are none that the lanes can do."""
         try:
-            held.items = ItemBatch.load(held.chunk.payload)
-            self._lanes.check(held.items)
+            items = ItemBatch.load(chunk.payload)
+            self._lanes.check(items)
         except (PluresError, DecodeError) as error:
-            await self._store.fail(self._queue, held.token, [held.chunk.id], str(error))
-            self._held.remove(held)
+            await self._store.fail(self._queue, self._held[chunk.id], [chunk.id], str(error))
+            del self._held[chunk.id]
+            return None
+        return items
 
-    async def _do_and_complete(self) -> None:
+    async def _do_and_complete(self, shares: list[Share]) -> None:
         renewing = asyncio.create_task(self._renew())
         try:
-            await self._do_all()
+            done = await self._do_all(shares)
             # Results that count and learning that is kept belong together.
-            await to_its_end(self._complete(), hasten=self._leave)
+            await to_its_end(self._complete(done), hasten=self._leave)
         finally:
             renewing.cancel()
 
     def _leave(self) -> None:
         self._leaving = True
 
-    async def _do_all(self) -> None:
-        by_task: defaultdict[str, list[_Held]] = defaultdict(list)
-        for held in self._held:
-            by_task[_items(held).task].append(held)
-        for group in by_task.values():
-            await self._do(group)
+    async def _do_all(self, shares: list[Share]) -> list[_Done]:
+        by_task: defaultdict[str, list[Share]] = defaultdict(list)
+        for share in shares:
+            by_task[share.items.task].append(share)
+        return [done for group in by_task.values() for done in await self._do(group)]
 
-    async def _do(self, group: list[_Held]) -> None:
-        items = ItemBatch.join([_items(held) for held in group])
-        # Most steps first: who is done falls off the end of the wave, and batches are of like length.
-        order_N = np.argsort(-items.steps_N.astype(np.int64), kind="stable")
-        lane_N = np.empty(len(items), np.int64)
-        summaries = []
-        for first in range(0, len(items), len(self._lanes)):
-            rows = order_N[first : first + len(self._lanes)]
-            lane_N[rows] = np.arange(len(rows))
-            summaries.append(await self._lanes.do(self._engine, items.rows(rows)))
+    async def _do(self, shares: list[Share]) -> list[_Done]:
+        items = ItemBatch.join([share.items for share in shares])
+        lane_N = np.concatenate([share.lane_N for share in shares])
+        turn_N = np.concatenate([share.turn_N for share in shares])
+        # Most steps first: who is done falls off the end of the wave.
+        order_N = np.lexsort((-items.steps_N.astype(np.int64), turn_N))
+        turns = np.split(order_N, np.flatnonzero(np.diff(turn_N[order_N])) + 1)
+        summaries = [await self._lanes.do(self._engine, items.rows(rows), lane_N[rows]) for rows in turns]
         summary_NM = np.empty((len(items), summaries[0].shape[1]), np.float32)
         summary_NM[order_N] = np.concatenate(summaries)
-        ends = np.cumsum([len(_items(held)) for held in group])[:-1]
-        for held, lanes, summary in zip(group, np.split(lane_N, ends), np.split(summary_NM, ends), strict=True):
-            held.lane_N, held.summary_NM = lanes, summary
+        ends = np.cumsum([len(share.items) for share in shares])[:-1]
+        return [
+            _Done(*done) for done in zip(shares, map(self._result, shares, np.split(summary_NM, ends)), strict=True)
+        ]
 
-    async def _complete(self) -> None:
-        by_token: defaultdict[str, list[_Held]] = defaultdict(list)
-        for held in self._held:
-            by_token[held.token].append(held)
-        useful_L = np.ones(len(self._lanes), np.bool_)
-        for token, group in by_token.items():
-            accepted = await self._accepted(token, [(held.chunk.id, self._result(held)) for held in group])
-            for held in group:
-                if held.chunk.id not in accepted:
-                    useful_L[held.lane_N] = False
-        self._held.clear()
-        await self._engine.give_back(lambda pool: self._lanes.keep(useful_L))
+    async def _complete(self, all_done: list[_Done]) -> None:
+        """Give the results, a lease's at once. What was learned on those that count is kept, and nothing else."""
+        useful_L = np.zeros(len(self._lanes), np.bool_)
+        by_token: defaultdict[str, list[_Done]] = defaultdict(list)
+        for done in all_done:
+            by_token[self._held[done.share.chunk]].append(done)
+        try:
+            for token, group in by_token.items():
+                accepted = await self._accepted(token, [(done.share.chunk, done.result) for done in group])
+                for done in group:
+                    useful_L[done.share.lanes] = done.share.chunk in accepted
+                    del self._held[done.share.chunk]
+        finally:
+            await self._engine.give_back(lambda pool: self._lanes.keep(useful_L))
 
     async def _accepted(self, token: str, results: list[tuple[str, bytes]]) -> frozenset[str]:
         """Which results count. While the store is away it is asked again: the work is done and may still count."""
@@ -154,35 +159,33 @@ class Shift:
                 log.warning("results for queue %s wait for the store: %s", self._queue, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _result(self, held: _Held) -> bytes:
-        assert held.summary_NM is not None
-        assert held.lane_N is not None
+    def _result(self, share: Share, summary_NM: NDArray[np.float32]) -> bytes:
         return queue_pb2.ResultsResponse(
-            item=tensor_to(_items(held).item_N),
-            summary=tensor_to(held.summary_NM),
+            item=tensor_to(share.items.item_N),
+            summary=tensor_to(summary_NM),
             cohort=f"cohorts/{self._lanes.cohort.name}",
-            ordinal=tensor_to(self._lanes.ordinals[held.lane_N].astype(np.uint32)),
+            ordinal=tensor_to(self._lanes.ordinals[share.lane_N].astype(np.uint32)),
         ).SerializeToString()
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(VISIBILITY_MS / 3000)
-            for held in list(self._held):
+            for token, chunks in _by_token(self._held):
                 # What cannot be renewed may be done by others as well; then ours will not count.
                 with contextlib.suppress(QueueUnavailable):
-                    await self._store.renew(self._queue, held.token, [held.chunk.id], VISIBILITY_MS)
+                    await self._store.renew(self._queue, token, chunks, VISIBILITY_MS)
 
     async def _give_back(self, error: str | None) -> None:
         """Drop what the lanes learned, and return the chunks: as failed when there was an error, else unharmed."""
-        held_before, self._held = self._held, []
+        held_before, self._held = self._held, {}
         await self._engine.give_back(lambda pool: self._lanes.drop())
-        for held in held_before:
+        for token, chunks in _by_token(held_before):
             if error is None:
-                await self._store.release(self._queue, held.token, [held.chunk.id])
+                await self._store.release(self._queue, token, chunks)
             else:
-                await self._store.fail(self._queue, held.token, [held.chunk.id], error)
+                await self._store.fail(self._queue, token, chunks, error)
 
 
-def _items(held: _Held) -> ItemBatch:
-    assert held.items is not None
-    return held.items
+def _by_token(held: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """The chunks of each lease, in the order in which they were leased."""
+    return [(token, [chunk for chunk, _ in lease]) for token, lease in groupby(held.items(), itemgetter(1))]

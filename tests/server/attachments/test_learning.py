@@ -94,6 +94,36 @@ async def test_what_was_learned_on_items_that_others_did_is_not_kept(
     assert await pages_used(engine) == 3
 
 
+class Forgetful(QueueStore):
+    """Before its second completion, it gives the items of that one to others."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.completions = 0
+
+    async def complete(self, queue: str, token: str, results: Sequence[tuple[str, bytes]]) -> frozenset[str]:
+        self.completions += 1
+        if self.completions == 2:
+            await self.release(queue, token, [id_ for id_, _ in results])
+        return await super().complete(queue, token, results)
+
+
+async def test_what_was_learned_is_kept_though_results_of_the_same_shift_are_refused(
+    engine: Engine, valkey_url: str, queue: str
+) -> None:
+    """Of two chunks, more items than copies, one is refused, and done again: each item is learned once."""
+    cohort = await start(engine, "joe", 4)
+    async with Forgetful(valkey_url) as store, Attachments(engine, store) as attachments:
+        await put(store, queue, batch(6, steps=[2, 2, 2, 3, 3, 3]), chunk_items=3)
+        await attachments.attach(attachment(queue, keep_learning=True), None)
+        await wait_until(has(store, queue, done=6))
+        await attachments.detach(queue, "joe")
+        assert (await results(store, queue)).keys() == set(range(6))
+        assert store.completions == 3
+    assert cohort.step.sum() == 15
+    assert await pages_used(engine) == (cohort.step > 0).sum()
+
+
 class Deaf(QueueStore):
     """Its completions are carried out, but nobody hears so until `hear` is set."""
 
@@ -126,13 +156,16 @@ async def test_who_is_detached_while_its_results_are_taken_keeps_what_it_learned
 
 
 class Unreachable(QueueStore):
-    """It takes no results."""
+    """After some completions it takes no results."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, good: int = 0) -> None:
         super().__init__(url)
-        self.asked = asyncio.Event()
+        self.good, self.asked = good, asyncio.Event()
 
     async def complete(self, queue: str, token: str, results: Sequence[tuple[str, bytes]]) -> frozenset[str]:
+        self.good -= 1
+        if self.good >= 0:
+            return await super().complete(queue, token, results)
         self.asked.set()
         raise QueueUnavailable("on purpose")
 
@@ -152,6 +185,23 @@ async def test_who_is_detached_before_its_results_are_taken_forgets(
     assert (await lives(engine, "joe")).same_bits(before)
     assert await is_free(engine)
     assert await pages_used(engine) == 0
+
+
+async def test_who_is_detached_when_half_its_results_are_taken_keeps_that_half(
+    engine: Engine, valkey_url: str, queue: str
+) -> None:
+    cohort = await start(engine, "joe", 4)
+    async with Unreachable(valkey_url, good=1) as store, Attachments(engine, store) as attachments:
+        await put(store, queue, batch(6, steps=[2, 2, 2, 3, 3, 3]), chunk_items=3)
+        await attachments.attach(attachment(queue, keep_learning=True), None)
+        await store.asked.wait()
+        await attachments.detach(queue, "joe")
+        stats = await store.stats(queue)
+        assert (await results(store, queue)).keys() == {0, 1, 2}
+    assert (stats.ready, stats.leased, stats.done, stats.dead) == (3, 0, 3, 0)
+    assert cohort.step.sum() == 6
+    assert not cohort.busy.any()
+    assert await pages_used(engine) == (cohort.step > 0).sum()
 
 
 class FailsOnce(Student):
