@@ -12,11 +12,12 @@ from typing import Self
 
 from .cohort import Ordinals
 from .engine import Engine
-from .errors import AlreadyExists, PluresError, UnknownQueue
+from .errors import AlreadyExists, InvalidArgument, PluresError, UnknownQueue
 from .lanes import Lanes
 from .pool import Pool
 from .queue.store import QueueStore
 from .shift import Shift
+from .tasks import TASKS, tasks_for
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,10 @@ class Attachments:
         await self._stop(list(self._workers))
 
     async def attach(self, attachment: Attachment, ordinals: Ordinals | None) -> None:
-        """Let agents work a queue; they are busy until detached. Raises AlreadyExists when their cohort does."""
+        """Let agents work a queue; they are busy until detached.
+
+        Raises AlreadyExists when their cohort does, InvalidArgument when their student fits no task of this server.
+        """
         self._check_is_new(attachment)
         lanes = await self._engine.borrow(
             lambda pool: _occupy(self._engine, pool, attachment, ordinals), lambda pool, lanes: lanes.leave()
@@ -138,6 +142,11 @@ class Attachments:
 
 def _occupy(engine: Engine, pool: Pool, attachment: Attachment, ordinals: Ordinals | None) -> Lanes:
     cohort = pool.get(attachment.cohort)
+    if not tasks_for(cohort.student):
+        raise InvalidArgument(
+            f"cohort {cohort.name!r} could do no item: the spaces of its student {cohort.student.name!r} are those of "
+            f"none of the tasks {', '.join(sorted(TASKS))}; attach a cohort of another student"
+        )
     chosen = pool.select(cohort, ordinals)
     cohort.busy[chosen] = True
     return Lanes(pool, engine.steppers[cohort.student.name], cohort, chosen, attachment.keep_learning)

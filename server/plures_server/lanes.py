@@ -18,7 +18,7 @@ from .queue.items import ItemBatch
 from .run import Progress
 from .runs import CohortRun, checked_parameters, put_back, run_to_end, take
 from .stepper import Stepper
-from .tasks import get_task, task_for
+from .tasks import get_task, task_for, tasks_for
 from .wave import agent_seeds
 
 AGENT_STREAM = 2
@@ -45,10 +45,9 @@ class Lanes:
     def __len__(self) -> int:
         return len(self.ordinals)
 
-    def check(self, items: ItemBatch) -> None:
-        """Raise PluresError when these are no items for the lanes' student."""
-        task_for(self.cohort.student, items.task)
-        check_items(items)
+    def can_do(self, task: str) -> bool:
+        """Whether the lanes' student perceives and acts as in the task."""
+        return task in tasks_for(self.cohort.student)
 
     async def do(self, engine: Engine, items: ItemBatch, lane_N: NDArray[np.int64]) -> NDArray[np.float32]:
         """Do a batch of checked items, most steps first, each on a lane of its own; summaries float32 [N, M]."""

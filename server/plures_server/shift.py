@@ -8,8 +8,6 @@ import contextlib
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -19,7 +17,8 @@ from plures.v1 import queue_pb2
 from .dealing import Share, deal
 from .engine import Engine
 from .errors import PluresError, QueueUnavailable
-from .lanes import Lanes
+from .holdings import Holdings
+from .lanes import Lanes, check_items
 from .queue.chunks import LeasedChunk
 from .queue.items import CHUNK_ITEMS, ItemBatch
 from .queue.store import MOST_CHUNKS, QueueStore
@@ -28,8 +27,8 @@ from .to_its_end import to_its_end
 
 log = logging.getLogger(__name__)
 
-VISIBILITY_MS = 30_000
-"""How long a lease lasts unrenewed; it is renewed three times as often."""
+MOST_MISSES = 16
+"""After so many leases that brought chunks for other students, a shift makes do with what it has."""
 RETRY_SECONDS = 0.5
 
 
@@ -46,11 +45,9 @@ class Shift:
 
     def __init__(self, engine: Engine, store: QueueStore, queue: str, lanes: Lanes) -> None:
         self._engine = engine
-        self._store = store
         self._queue = queue
         self._lanes = lanes
-        # By chunk id, the token of its lease.
-        self._held: dict[str, str] = {}
+        self._held = Holdings(store, queue)
         self._leaving = False
 
     async def work(self) -> bool:
@@ -78,30 +75,31 @@ class Shift:
     async def _lease(self) -> dict[str, ItemBatch]:
         """The items to do, by chunk id."""
         items_of: dict[str, ItemBatch] = {}
-        while (missing := len(self._lanes) - sum(map(len, items_of.values()))) > 0:
+        misses = 0
+        while (missing := len(self._lanes) - sum(map(len, items_of.values()))) > 0 and misses < MOST_MISSES:
             wanted = min(-(-missing // CHUNK_ITEMS), MOST_CHUNKS)
-            lease = await self._store.lease(self._queue, wanted, VISIBILITY_MS)
-            self._held |= {chunk.id: lease.token for chunk in lease.chunks}
-            for chunk in lease.chunks:
-                if (items := await self._read(chunk)) is not None:
-                    items_of[chunk.id] = items
-            if len(lease.chunks) < wanted:
+            leased = await self._held.lease(wanted)
+            found = {chunk.id: items for chunk in leased if (items := await self._read(chunk)) is not None}
+            items_of |= found
+            misses += len(found) < len(leased)
+            if len(leased) < wanted:
                 break
+        # Behind what the lanes may find next, others may find what is for them.
+        await self._held.release([chunk for chunk in self._held.chunks if chunk not in items_of], last=True)
         return items_of
 
     async def _read(self, chunk: LeasedChunk) -> ItemBatch | None:
-        """Take the items out of a chunk, or fail it alone when they are none that the lanes can do."""
+        """Take the items out of a chunk if they are for the lanes' student; when nobody can do them, fail it alone."""
         try:
             items = ItemBatch.load(chunk.payload)
-            self._lanes.check(items)
+            check_items(items)
         except (PluresError, DecodeError) as error:
-            await self._store.fail(self._queue, self._held[chunk.id], [chunk.id], str(error))
-            del self._held[chunk.id]
+            await self._held.fail([chunk.id], str(error))
             return None
-        return items
+        return items if self._lanes.can_do(items.task) else None
 
     async def _do_and_complete(self, shares: list[Share]) -> None:
-        renewing = asyncio.create_task(self._renew())
+        renewing = asyncio.create_task(self._held.keep())
         try:
             done = await self._do_all(shares)
             # Results that count and learning that is kept belong together.
@@ -135,24 +133,20 @@ class Shift:
 
     async def _complete(self, all_done: list[_Done]) -> None:
         """Give the results, a lease's at once. What was learned on those that count is kept, and nothing else."""
+        done_of = {done.share.chunk: done for done in all_done}
         useful_L = np.zeros(len(self._lanes), np.bool_)
-        by_token: defaultdict[str, list[_Done]] = defaultdict(list)
-        for done in all_done:
-            by_token[self._held[done.share.chunk]].append(done)
         try:
-            for token, group in by_token.items():
-                accepted = await self._accepted(token, [(done.share.chunk, done.result) for done in group])
-                for done in group:
-                    useful_L[done.share.lanes] = done.share.chunk in accepted
-                    del self._held[done.share.chunk]
+            for lease in self._held.by_lease(self._held.chunks):
+                for chunk in await self._accepted([(chunk, done_of[chunk].result) for chunk in lease]):
+                    useful_L[done_of[chunk].share.lanes] = True
         finally:
             await self._engine.give_back(lambda pool: self._lanes.keep(useful_L))
 
-    async def _accepted(self, token: str, results: list[tuple[str, bytes]]) -> frozenset[str]:
+    async def _accepted(self, results: list[tuple[str, bytes]]) -> frozenset[str]:
         """Which results count. While the store is away it is asked again: the work is done and may still count."""
         while True:
             try:
-                return await self._store.complete(self._queue, token, results)
+                return await self._held.complete(results)
             except QueueUnavailable as error:
                 if self._leaving:
                     raise
@@ -167,25 +161,10 @@ class Shift:
             ordinal=tensor_to(self._lanes.ordinals[share.lane_N].astype(np.uint32)),
         ).SerializeToString()
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(VISIBILITY_MS / 3000)
-            for token, chunks in _by_token(self._held):
-                # What cannot be renewed may be done by others as well; then ours will not count.
-                with contextlib.suppress(QueueUnavailable):
-                    await self._store.renew(self._queue, token, chunks, VISIBILITY_MS)
-
     async def _give_back(self, error: str | None) -> None:
         """Drop what the lanes learned, and return the chunks: as failed when there was an error, else unharmed."""
-        held_before, self._held = self._held, {}
         await self._engine.give_back(lambda pool: self._lanes.drop())
-        for token, chunks in _by_token(held_before):
-            if error is None:
-                await self._store.release(self._queue, token, chunks)
-            else:
-                await self._store.fail(self._queue, token, chunks, error)
-
-
-def _by_token(held: dict[str, str]) -> list[tuple[str, list[str]]]:
-    """The chunks of each lease, in the order in which they were leased."""
-    return [(token, [chunk for chunk, _ in lease]) for token, lease in groupby(held.items(), itemgetter(1))]
+        if error is None:
+            await self._held.release(self._held.chunks)
+        else:
+            await self._held.fail(self._held.chunks, error)

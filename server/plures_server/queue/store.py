@@ -115,10 +115,10 @@ class QueueStore:
         accepted = await self._repeatable("complete", queue, arguments)
         return frozenset(id_.decode() for id_ in accepted)
 
-    async def release(self, queue: str, token: str, ids: Collection[str]) -> None:
-        """Give chunks back unharmed: they are next in line, and the attempt does not count."""
+    async def release(self, queue: str, token: str, ids: Collection[str], last: bool = False) -> None:
+        """Give chunks back unharmed: they are next in line, or last, and the attempt does not count."""
         check_chunks(len(ids))
-        await self._repeatable("release", queue, [token, *ids])
+        await self._repeatable("release", queue, [token, "RPUSH" if last else "LPUSH", *ids])
 
     async def fail(self, queue: str, token: str, ids: Collection[str], error: str) -> None:
         """Give chunks back that could not be done, and say why. After `max_attempts` they are given up."""

@@ -5,7 +5,7 @@ from ..students import ServedStudent
 from .bandit import Bandit
 from .base import Episode, Task
 
-__all__ = ["TASKS", "Episode", "Task", "get_task", "task_for"]
+__all__ = ["TASKS", "Episode", "Task", "get_task", "task_for", "tasks_for"]
 
 TASKS: dict[str, Task] = {"bandit": Bandit(arms=2)}
 
@@ -19,10 +19,20 @@ def get_task(name: str) -> Task:
 
 def task_for(student: ServedStudent, name: str) -> Task:
     """The task, when the student's spaces are the task's; else raise InvalidArgument."""
-    task, config = get_task(name), student.config
-    for what in ("observation_space", "action_space"):
-        if getattr(config, what) != getattr(task, what):
-            raise InvalidArgument(
-                f"task {name!r} has {what} {getattr(task, what)}, student {student.name!r} has {getattr(config, what)}"
-            )
+    task = get_task(name)
+    for what in _other_spaces(student, task):
+        raise InvalidArgument(
+            f"task {name!r} has {what} {getattr(task, what)}, student {student.name!r} has "
+            f"{getattr(student.config, what)}"
+        )
     return task
+
+
+def tasks_for(student: ServedStudent) -> list[str]:
+    """The names of the tasks whose spaces are the student's."""
+    return [name for name, task in sorted(TASKS.items()) if not _other_spaces(student, task)]
+
+
+def _other_spaces(student: ServedStudent, task: Task) -> list[str]:
+    spaces = ("observation_space", "action_space")
+    return [what for what in spaces if getattr(student.config, what) != getattr(task, what)]

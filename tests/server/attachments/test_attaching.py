@@ -10,7 +10,8 @@ from plures_server.engine import Engine
 from plures_server.errors import AgentsBusy, AlreadyExists, InvalidArgument, UnknownCohort, UnknownQueue
 from plures_server.queue.store import QueueStore
 
-from ..helpers import start, wait_until
+from ..conftest import MakeEngine
+from ..helpers import small_student, start, wait_until
 from ..test_engine import held_up
 from .helpers import attachment, batch, has, put, result_messages, waits_for_news
 
@@ -44,6 +45,16 @@ async def test_agents_that_cannot_be_had_are_not_attached(engine: Engine, attach
     assert cohort.busy.tolist() == [True, True, True, False]
     await attachments.detach_all(f"{queue}-2")
     assert cohort.busy.tolist() == [False, True, False, False]
+
+
+async def test_who_could_do_no_item_is_not_attached(make_engine: MakeEngine, store: QueueStore, queue: str) -> None:
+    engine = make_engine(small_student(actions=3))
+    cohort = await start(engine, "joe", 5)
+    async with Attachments(engine, store) as attachments:
+        with pytest.raises(InvalidArgument, match="student 'joe' are those of none of the tasks bandit"):
+            await attachments.attach(attachment(queue), None)
+        assert attachments.attached(queue) == []
+    assert not cohort.busy.any()
 
 
 async def test_who_leaves_while_being_attached_is_not(engine: Engine, attachments: Attachments, queue: str) -> None:

@@ -37,7 +37,9 @@ async def test_detaching_gives_items_back_unharmed(
     stats = await store.stats(queue)
     assert (stats.ready, stats.leased, stats.done, stats.dead) == (20, 0, 0, 0)
     lease = await store.lease(queue, 10, 1000)
-    assert [chunk.attempt for chunk in lease.chunks] == [1] * 7
+    assert [(chunk.id, chunk.attempt) for chunk in lease.chunks] == [
+        (f"{n}:{3 if n < 7 else 2}", 1) for n in range(1, 8)
+    ]
     assert (await lives(engine, "joe")).same_bits(before)
     assert await is_free(engine)
     assert await pages_used(engine) == 2
@@ -118,7 +120,7 @@ async def test_who_is_detached_while_it_hears_news_leaves(
 class Clinging(QueueStore):
     """It takes nothing back."""
 
-    async def release(self, queue: str, token: str, ids: Collection[str]) -> None:
+    async def release(self, queue: str, token: str, ids: Collection[str], last: bool = False) -> None:
         raise RuntimeError("on purpose")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from plures.v1 import queue_pb2
-from plures_server import shift as shift_module
+from plures_server import holdings as holdings_module
 from plures_server.attachments import Attachments
 from plures_server.engine import Engine
 from plures_server.errors import QueueUnavailable
@@ -67,7 +67,7 @@ class Robbed(QueueStore):
     async def complete(self, queue: str, token: str, results: Sequence[tuple[str, bytes]]) -> frozenset[str]:
         if not self.is_robbed:
             self.is_robbed = True
-            self.now_ms += shift_module.VISIBILITY_MS + 1
+            self.now_ms += holdings_module.VISIBILITY_MS + 1
             loot = await self.thief.lease(queue, len(results), 10_000)
             stolen = [(chunk.id, NO_RESULTS) for chunk in loot.chunks]
             assert len(await self.thief.complete(queue, loot.token, stolen)) == len(results)

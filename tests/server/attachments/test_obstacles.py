@@ -2,20 +2,23 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Discrete
+from plures_server import attachments as attachments_module
 from plures_server.attachments import Attachments
 from plures_server.engine import Engine
 from plures_server.queue.chunks import Chunk
 from plures_server.queue.items import ItemBatch
 from plures_server.queue.store import QueueStore
+from plures_server.tasks import TASKS
+from plures_server.tasks.bandit import Bandit
 
 from ..conftest import MakeEngine
 from ..helpers import act, lives, small_student, start, wait_until
 from ..test_act import Fragile, pages_used
-from .helpers import attachment, batch, has, is_free, put
+from .helpers import attachment, batch, has, put
 
 BAD_CHUNKS = {
     "junk": (Chunk(b"\xff\xff\xff", 2), "Error parsing message"),
@@ -53,16 +56,42 @@ async def test_items_that_nobody_can_do_are_failed_alone(
     await wait_until(has(store, queue, done=15))
 
 
-async def test_items_of_another_space_are_failed(make_engine: MakeEngine, store: QueueStore, queue: str) -> None:
-    engine = make_engine(small_student(Discrete(1), actions=3))
-    await start(engine, "joe", 5)
-    await put(store, queue, batch(7))
+def for_three_arms(count: int) -> ItemBatch:
+    """Items of a task that has an action more."""
+    two = batch(count)
+    return replace(two, task="bandit-3", parameters_NP=np.full((count, 3), 0.5, np.float32))
+
+
+@pytest.fixture
+def three_arms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TASKS, "bandit-3", Bandit(arms=3))
+    monkeypatch.setattr(attachments_module, "IDLE_SECONDS", 0.005)
+
+
+@pytest.mark.usefixtures("three_arms")
+@pytest.mark.parametrize("others", [7, 40])
+async def test_items_for_other_students_are_left_to_them(
+    make_engine: MakeEngine, store: QueueStore, queue: str, others: int
+) -> None:
+    """However often they are come across: they have lost no attempt."""
+    engine = make_engine(small_student(), small_student(actions=3))
+    await start(engine, "joe", 2)
+    await start(engine, "jane", 50, student="jane")
+    await put(store, queue, for_three_arms(others), chunk_items=1)
     async with Attachments(engine, store) as attachments:
-        await attachments.attach(attachment(queue), None)
-        await wait_until(has(store, queue, dead=7))
-    stats = await store.stats(queue)
-    assert "task 'bandit' has action_space Discrete(2), student 'joe' has Discrete(3)" in stats.last_error
-    assert await is_free(engine)
+        await attachments.attach(attachment(queue, "joe"), None)
+        for first in range(0, 60, 10):
+            await put(store, queue, batch(10, first=first), chunk_items=2)
+            await wait_until(has(store, queue, done=first + 10))
+        await attachments.detach(queue, "joe")
+        stats = await store.stats(queue)
+        assert (stats.ready, stats.leased, stats.done, stats.dead) == (others, 0, 60, 0)
+        lease = await store.lease(queue, 200, 1000)
+        assert {chunk.attempt for chunk in lease.chunks} == {1}
+        await store.release(queue, lease.token, [chunk.id for chunk in lease.chunks])
+        await attachments.attach(attachment(queue, "jane"), None)
+        await wait_until(has(store, queue, done=60 + others))
+        assert (await store.stats(queue)).dead == 0
 
 
 async def test_a_full_pool_makes_items_wait_unharmed(make_engine: MakeEngine, store: QueueStore, queue: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plures_server import shift as shift_module
+from plures_server import holdings as holdings_module
 from plures_server.attachments import Attachments
 from plures_server.engine import Engine
 from plures_server.errors import QueueUnavailable
@@ -40,7 +40,7 @@ def kill(valkey: EmbeddedValkey) -> None:
 async def test_a_store_that_is_killed_loses_and_doubles_nothing(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_learning: bool
 ) -> None:
-    monkeypatch.setattr(shift_module, "VISIBILITY_MS", 1500)
+    monkeypatch.setattr(holdings_module, "VISIBILITY_MS", 1500)
     count = 1500
     await start(engine, "joe", 20)
     async with private_valkey(tmp_path / "queue") as valkey:

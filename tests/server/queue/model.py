@@ -64,12 +64,12 @@ class ModelQueue:
             self.finished.add((token, id_))
         return {id_ for id_ in ids if (token, id_) in self.finished}
 
-    def release(self, token: str, ids: list[str]) -> None:
+    def release(self, token: str, ids: list[str], last: bool) -> None:
         held = self.held(token, ids)
         for id_ in held:
             self._end_lease(id_)
             self.attempts[id_] -= 1
-        self.ready[:0] = held
+        self.ready = self.ready + held if last else held + self.ready
 
     def fail(self, token: str, ids: list[str], error: str) -> None:
         for id_ in self.held(token, ids):

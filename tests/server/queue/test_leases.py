@@ -164,6 +164,16 @@ async def test_a_released_chunk_is_next_in_line_and_the_attempt_does_not_count(s
     assert await store.stats("q") == QueueStats(ready=6, leased=0, done=0, dead=0, last_error="")
 
 
+async def test_chunks_released_last_wait_behind_the_others_in_order_and_the_attempt_does_not_count(
+    store: QueueStore,
+) -> None:
+    await store.enqueue("q", "submit", chunks(1, 2, 3))
+    lease = await store.lease("q", 2, 1_000)
+    await store.release("q", lease.token, ids(lease), last=True)
+    lease = await store.lease("q", 3, 1_000)
+    assert [(chunk.items, chunk.attempt) for chunk in lease.chunks] == [(3, 1), (1, 1), (2, 1)]
+
+
 async def test_a_failed_chunk_waits_behind_the_others(store: QueueStore) -> None:
     await store.enqueue("q", "submit", chunks(1, 2))
     lease = await store.lease("q", 1, 1_000)

@@ -82,10 +82,10 @@ class QueueMachine(RuleBasedStateMachine):
         accepted = self.runner.run(self.store.complete("q", lease.token, [(id_, id_.encode()) for id_ in chosen]))
         assert accepted == self.model.complete(lease.token, chosen)
 
-    @rule(lease=leases, some=SOME)
-    def release(self, lease: Lease, some: set[int]) -> None:
-        self.runner.run(self.store.release("q", lease.token, _chosen(lease, some)))
-        self.model.release(lease.token, _chosen(lease, some))
+    @rule(lease=leases, some=SOME, last=st.booleans())
+    def release(self, lease: Lease, some: set[int], last: bool) -> None:
+        self.runner.run(self.store.release("q", lease.token, _chosen(lease, some), last))
+        self.model.release(lease.token, _chosen(lease, some), last)
 
     @rule(lease=leases, some=SOME, error=st.sampled_from(["broke", "broke again"]))
     def fail(self, lease: Lease, some: set[int], error: str) -> None:
