@@ -64,6 +64,7 @@ class Engine:
             self._inbox.put(None)
         self._thread.join()
         self._crew.close()
+        self.pool.close()
 
     async def call(self, work: Callable[[Pool], T]) -> T:
         """Do a short piece of work on the pool. It may be done even when the caller is cancelled meanwhile."""

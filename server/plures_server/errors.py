@@ -14,6 +14,7 @@ __all__ = [
     "QueueFull",
     "QueueUnavailable",
     "StudentMismatch",
+    "TierUnavailable",
     "UnknownAgent",
     "UnknownCohort",
     "UnknownQueue",
@@ -53,6 +54,10 @@ class AlreadyExists(PluresError):
 
 class PoolFull(PluresError):
     """No room for more agents, or for the states of those that step."""
+
+
+class TierUnavailable(PluresError):
+    """A folder for cold states cannot be written, or its disk fails."""
 
 
 class AgentsBusy(PluresError):

@@ -1,6 +1,7 @@
 """The pool: every cohort by name, and the pages their agents' states live in. Owned by the engine's thread."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -8,26 +9,31 @@ import torch
 from .cohort import Cohort, Ordinals
 from .errors import AlreadyExists, InvalidArgument, PoolFull, UnknownCohort
 from .names import check_id
-from .pages import AllHot, Pages
+from .pages import ColdConfig, Pages, TierUsage, make_pages
 from .students import ServedStudent, Students
 
 
 @dataclass(frozen=True)
 class PoolConfig:
-    """Limits: agents alive over all cohorts, and bytes of state over all students."""
+    """Limits: agents alive over all cohorts; bytes of state over all students, on the device and in colder tiers."""
 
     max_agents: int = 1 << 20
     memory_bytes: int = 8 << 30
+    cold: ColdConfig = field(default_factory=ColdConfig)
 
 
 @dataclass(frozen=True)
 class PoolUsage:
-    """Agents alive and startable; bytes of state in use and at most."""
+    """Agents alive and startable; bytes of state in use and at most, and those that lie in each tier, hottest first.
+
+    What is in use and lies in no tier was promised to agents that are about to step.
+    """
 
     agents: int
     agents_free: int
     bytes_used: int
     bytes_capacity: int
+    tiers: list[TierUsage]
 
 
 class Pool:
@@ -39,8 +45,7 @@ class Pool:
         self.students = students
         self._cohorts: dict[str, Cohort] = {}
         self._agents = 0
-        share = config.memory_bytes // len(students.all())
-        self._pages = {s.name: _pages_of(s, share, config.max_agents, device) for s in students.all()}
+        self._pages = {student.name: self._make_pages(student) for student in students.all()}
 
     def pages(self, student: ServedStudent) -> Pages:
         return self._pages[student.name]
@@ -107,7 +112,19 @@ class Pool:
             agents_free=self.config.max_agents - self._agents,
             bytes_used=sum(p.used * p.page_bytes for p in pages),
             bytes_capacity=sum((p.capacity - 1) * p.page_bytes for p in pages),
+            tiers=_summed([tier for p in pages for tier in p.usage()]),
         )
+
+    def close(self) -> None:
+        """Give up what states are kept in."""
+        for pages in self._pages.values():
+            pages.places.close()
+
+    def _make_pages(self, student: ServedStudent) -> Pages:
+        # Beyond a page for every agent, and one more while a wave turns over, there is nothing to hold.
+        floats, config = student.config.page_floats, self.config
+        count, most = len(self.students.all()), 2 * config.max_agents
+        return make_pages(floats, self.device, config.memory_bytes, config.cold, count, most)
 
     def _check_room(self, name: str, count: int) -> None:
         check_id(name, "cohort")
@@ -122,9 +139,9 @@ class Pool:
             )
 
 
-def _pages_of(student: ServedStudent, share: int, max_agents: int, device: torch.device) -> Pages:
-    # Beyond a page for every agent (and one more while a wave turns over) there is nothing to hold.
-    capacity = min(share // student.page_bytes, 2 * max_agents) + 1
-    if capacity < 2:
-        raise PoolFull(f"student {student.name!r} needs {student.page_bytes:,} bytes a state; its share is {share:,}")
-    return Pages(AllHot(capacity, student.config.page_floats, device))
+def _summed(tiers: list[TierUsage]) -> list[TierUsage]:
+    """All students' tiers of one name as one."""
+    by_name: defaultdict[str, list[TierUsage]] = defaultdict(list)
+    for tier in tiers:
+        by_name[tier.name].append(tier)
+    return [sum(same[1:], same[0]) for same in by_name.values()]

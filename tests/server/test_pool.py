@@ -21,7 +21,7 @@ from plures_server.errors import (
     UnknownCohort,
     UnknownStudent,
 )
-from plures_server.pages import NEWBORN
+from plures_server.pages import NEWBORN, ColdConfig, Turnover
 from plures_server.pool import Pool, PoolConfig
 from plures_server.rpc.agents import cohort_message
 from plures_server.students import Students
@@ -34,9 +34,11 @@ ONE_FLOAT = Student(StudentConfig(Discrete(1), Discrete(2), "gated_delta", 16, 1
 PAGES, AGENTS = 12, 20
 
 
-def pool_of(model: Student = ONE_FLOAT, pages: int = PAGES, max_agents: int = AGENTS) -> Pool:
+def pool_of(
+    model: Student = ONE_FLOAT, pages: int = PAGES, max_agents: int = AGENTS, cold: ColdConfig | None = None
+) -> Pool:
     student = served(model)
-    return Pool(PoolConfig(max_agents, pages * student.page_bytes), Students([student]), CPU)
+    return Pool(PoolConfig(max_agents, pages * student.page_bytes, cold or ColdConfig()), Students([student]), CPU)
 
 
 def steps_on(content: int) -> int:
@@ -49,13 +51,17 @@ class PoolAndModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = pool_of()
+        self.pool = self.make_pool()
         self.pages = self.pool.pages(self.pool.students.get("joe"))
+        self.capacity = self.pages.capacity - 1
         # (cohort, ordinal) → state
         self.states: dict[tuple[str, int], int] = {}
         # What snapshots hold: pages and the states that were in them.
         self.held: list[tuple[np.ndarray, list[int]]] = []
         self.names = iter(f"c{n}" for n in range(1000))
+
+    def make_pool(self) -> Pool:
+        return pool_of()
 
     def cohorts(self) -> list[str]:
         return sorted({cohort for cohort, _ in self.states})
@@ -98,12 +104,32 @@ class PoolAndModel(RuleBasedStateMachine):
         sharers = self.pages.references(cohort.page[chosen]) > 1
         with self.refused_when(int(sharers.sum()) > self.pages.free):
             turnover = self.pages.turn_over(cohort.page[chosen])
-            assert len(set(turnover.write.tolist())) == len(chosen)
-            states = self.pages.get(turnover.read)[:, 0].int().tolist()
-            self.pages.put(turnover.write, torch.tensor([[float(steps_on(state))] for state in states]))
+            self.step_rows(turnover)
             cohort.page[chosen] = self.pages.settle(turnover)
             for ordinal in chosen:
                 self.states[cohort.name, ordinal] = steps_on(self.states[cohort.name, ordinal])
+
+    @precondition(lambda self: self.states)
+    @rule(data=st.data())
+    def step_in_vain(self, data: st.DataObject) -> None:
+        """Some of the agents, when others then fail: everyone is as before."""
+        cohort, chosen = self.some(data)
+        with self.refused_when(len(chosen) > self.pages.free):
+            turnover = self.pages.turn_over(cohort.page[chosen], keep=True)
+            self.step_rows(turnover)
+            cohort.page[chosen] = self.pages.settle(turnover, np.zeros(len(chosen), np.bool_))
+
+    def step_rows(self, turnover: Turnover) -> None:
+        """As many at a time as fit."""
+        rows = len(turnover.read)
+        assert len(set(turnover.write.tolist())) == rows
+        few = self.pages.places.most_rows or rows
+        for first in range(0, rows, few):
+            read, write = (
+                torch.from_numpy(x).long() for x in self.pages.bring(turnover, slice(first, min(first + few, rows)))
+            )
+            states = self.pages.data[read, 0].int().tolist()
+            self.pages.data[write, 0] = torch.tensor([float(steps_on(state)) for state in states])
 
     @precondition(lambda self: self.states)
     @rule(data=st.data())
@@ -148,15 +174,18 @@ class PoolAndModel(RuleBasedStateMachine):
         references = Counter({NEWBORN: 1})
         references.update(int(self.pool.get(name).page[ordinal]) for name, ordinal in self.states)
         references.update(int(page) for pages, _ in self.held for page in pages)
-        assert self.pages.references(np.arange(PAGES + 1)).tolist() == [references[page] for page in range(PAGES + 1)]
+        everyone = range(self.capacity + 1)
+        assert self.pages.references(np.array(everyone)).tolist() == [references[page] for page in everyone]
         assert self.pages.used == len(references) - 1
-        assert self.pages.free == PAGES - self.pages.used
+        assert self.pages.free == self.capacity - self.pages.used
 
     @invariant()
     def the_pool_counts_right(self) -> None:
         usage = self.pool.usage()
         assert (usage.agents, usage.agents_free) == (len(self.states), AGENTS - len(self.states))
-        assert (usage.bytes_used, usage.bytes_capacity) == (4 * self.pages.used, 4 * PAGES)
+        assert (usage.bytes_used, usage.bytes_capacity) == (4 * self.pages.used, 4 * self.capacity)
+        assert sum(tier.pages for tier in usage.tiers) == self.pages.used
+        assert sum(tier.bytes_used for tier in usage.tiers) == usage.bytes_used
         assert [cohort.name for cohort in self.pool.all()] == self.cohorts()
 
 
@@ -250,7 +279,7 @@ def test_what_is_refused_changes_nothing() -> None:
 
 
 def test_a_student_whose_state_does_not_fit_is_refused_at_the_start() -> None:
-    with pytest.raises(PoolFull, match=r"needs 256 bytes a state; its share is 0"):
+    with pytest.raises(PoolFull, match=r"a state has 256 bytes, and 1 must fit in .* 0 bytes"):
         pool_of(small_student(), pages=0)
 
 

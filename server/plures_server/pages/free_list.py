@@ -10,6 +10,7 @@ class FreeList:
     """Numbers from `first` on, below `end`, all free at the start; those given back are taken first, the last first."""
 
     def __init__(self, first: int, end: int) -> None:
+        self._first = first
         self._untouched = first
         self._end = end
         self._given_back: list[Numbers] = []
@@ -18,6 +19,11 @@ class FreeList:
     def __len__(self) -> int:
         """How many are free."""
         return self._end - self._untouched + self._given_back_count
+
+    @property
+    def taken(self) -> int:
+        """How many are not free."""
+        return self._untouched - self._first - self._given_back_count
 
     def take(self, count: int) -> Numbers:
         """Distinct numbers, no more than are free."""

@@ -126,7 +126,8 @@ class Pages:
 
         They are right until the next call of any method.
         """
-        return self.places.bring(turnover.read[rows], turnover.write[rows])
+        read = turnover.read[rows]
+        return self.places.bring(read, read if turnover.write is turnover.read else turnover.write[rows])
 
     def get(self, pages: Handles) -> Tensor:
         """Copies of states [N, F] in host memory, from where they lie. By any thread that holds references to them."""

@@ -22,12 +22,17 @@ NEWBORN = 0
 
 @dataclass(frozen=True)
 class TierUsage:
-    """One tier: how many pages lie in it, and how many can. Pages are of one student, or summed over all in bytes."""
+    """What lies in a tier, and what can."""
 
     name: str
     pages: int
     bytes_used: int
     bytes_capacity: int
+
+    def __add__(self, other: "TierUsage") -> "TierUsage":
+        """Two students' parts of a tier."""
+        used, capacity = self.bytes_used + other.bytes_used, self.bytes_capacity + other.bytes_capacity
+        return TierUsage(self.name, self.pages + other.pages, used, capacity)
 
 
 class Places(Protocol):

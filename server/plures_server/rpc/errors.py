@@ -29,6 +29,7 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.AgentsBusy: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StudentMismatch: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.TierUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     errors.PoolFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.EngineOverloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,

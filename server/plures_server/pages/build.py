@@ -1,0 +1,46 @@
+"""Pages for a number of bytes in each tier."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import PoolFull
+from .disk import DiskTier
+from .pages import Pages
+from .places import AllHot
+from .tiered import Tiered
+from .tiers import TensorTier, Tier
+
+
+@dataclass(frozen=True)
+class ColdConfig:
+    """Bytes of states that tiers colder than the device's memory hold, over all students; `folder` is the disk's."""
+
+    host_bytes: int = 0
+    disk_bytes: int = 0
+    folder: Path | None = None
+
+
+def make_pages(
+    page_floats: int, device: torch.device, device_bytes: int, cold: ColdConfig, students: int, most: int
+) -> Pages:
+    """One student's pages: an equal share of the bytes, and never more than `most`. PoolFull when too few fit."""
+    page_bytes, left, fit = 4 * page_floats, most, []
+    for size in (device_bytes, cold.host_bytes, cold.disk_bytes):
+        fit.append(min(size // students // page_bytes, left))
+        left -= fit[-1]
+    hot, host, disk = fit
+    colder: list[Tier] = []
+    if host:
+        colder.append(TensorTier.host(host, page_floats, device))
+    if disk and cold.folder is not None:
+        colder.append(DiskTier(cold.folder, disk, page_floats))
+    if hot < (least := 2 if colder else 1):
+        raise PoolFull(
+            f"a state has {page_bytes:,} bytes, and {least} must fit in a student's share of the memory, "
+            f"{device_bytes // students:,} bytes; start the server with more --memory-gb"
+        )
+    if not colder:
+        return Pages(AllHot(hot + 1, page_floats, device))
+    return Pages(Tiered(TensorTier.device(hot, page_floats, device), colder))
