@@ -119,6 +119,9 @@ class PoolAndModel(RuleBasedStateMachine):
             self.step_rows(turnover)
             cohort.page[chosen] = self.pages.settle(turnover, np.zeros(len(chosen), np.bool_))
 
+    def meanwhile(self) -> None:
+        """What others do while agents are stepped."""
+
     def step_rows(self, turnover: Turnover) -> None:
         """As many at a time as fit."""
         rows = len(turnover.read)
@@ -129,6 +132,7 @@ class PoolAndModel(RuleBasedStateMachine):
                 torch.from_numpy(x).long() for x in self.pages.bring(turnover, slice(first, min(first + few, rows)))
             )
             states = self.pages.data[read, 0].int().tolist()
+            self.meanwhile()
             self.pages.data[write, 0] = torch.tensor([float(steps_on(state)) for state in states])
 
     @precondition(lambda self: self.states)
