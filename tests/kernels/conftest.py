@@ -15,6 +15,10 @@ from torch import Tensor
 
 EXTENTS = {"H": 2, "K": 16, "V": 16, "J": 2, "F": 24}
 
+SPECIAL = [0.0, -0.0, torch.inf, -torch.inf, torch.nan, 1e-45, -1e-40, 1.1754944e-38, 3.4028235e38, -3.4028235e38]
+# A NaN whose upper half is that of infinity; the numbers right below, at and above the middle between two bfloat16.
+PATTERNS = [0x7F800001, -0x7FFFFF, 0x3F807FFF, 0x3F808000, 0x3F808001, 0x3F818000, 0x3F817FFF]
+
 Draw = Callable[..., Any]
 
 
@@ -112,5 +116,19 @@ def draw_step(generator: torch.Generator, draw_inputs: Draw) -> Draw:
         write_B[::5], read_B[::5] = -1, -7
         pages_NLHS[order[B:].long()] = torch.nan
         return Step(rule, pages_NLHS, 1, draw_inputs(rule, B, **extents), read_B, write_B)
+
+    return draw
+
+
+@pytest.fixture
+def any_floats(generator: torch.Generator) -> Draw:
+    """Float32 of any bit patterns, and among them every special value."""
+    patterns = torch.tensor(PATTERNS, dtype=torch.int32).view(torch.float32)
+    special = torch.cat([torch.tensor(SPECIAL), patterns])
+
+    def draw(*shape: int) -> Tensor:
+        values = torch.randint(-(2**31), 2**31, shape, generator=generator).to(torch.int32).view(torch.float32)
+        values.flatten()[: len(special)] = special
+        return values
 
     return draw

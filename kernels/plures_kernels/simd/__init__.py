@@ -1,7 +1,8 @@
 """SIMD inside numba functions: what the CPU kernels of all rules are written with.
 
 `lanes` makes LLVM code for vectors, `blocks` makes a few rows of a matrix one value, `arithmetic` computes on blocks,
-`access` moves them from and to memory, `fingerprint` keeps numba's cache honest.
+`access` moves them from and to memory, `states` from and to pools of float32 or bfloat16, `fingerprint` keeps numba's
+cache honest.
 """
 
 from .access import (
@@ -31,26 +32,33 @@ from .arithmetic import (
     zeros_like,
 )
 from .fingerprint import fingerprint
+from .states import FLOAT32, form_of, load_state, prefetch_state, state_at, store_state
 
 __all__ = [
+    "FLOAT32",
     "FLOAT_BYTES",
     "at",
     "dot",
     "dots",
     "fingerprint",
+    "form_of",
     "height",
     "load",
     "load_scalar",
+    "load_state",
     "minus",
     "plus_mixed",
     "plus_outer",
     "plus_product",
     "plus_scaled",
     "prefetch",
+    "prefetch_state",
     "scaled",
     "slot_at",
+    "state_at",
     "store",
     "store_scalar",
+    "store_state",
     "total",
     "view",
     "view_type",

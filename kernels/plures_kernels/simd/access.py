@@ -46,16 +46,20 @@ def prefetch(typing: Any, address: Any, stride: Any, like: Any) -> Any:
     """`prefetch(address, stride, like)`: ask for what `load` would read; any address is safe."""
 
     def emit(builder: Any, address: Any, stride: Any, like_value: Any) -> None:
-        kind = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
-        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # To be read, kept in every cache level, as data.
-        hints = [ir.Constant(INT32, hint) for hint in (0, 3, 1)]
         for pointer in row_pointers(builder, address, stride, like.rows, like.width):
-            start = builder.bitcast(pointer, BYTE_POINTER)
-            for offset in range(0, FLOAT_BYTES * like.width, CACHE_LINE_BYTES):
-                builder.call(fetch, [builder.gep(start, [ir.Constant(INT32, offset)]), *hints])
+            ask_for(builder, builder.ptrtoint(pointer, INT64), FLOAT_BYTES * like.width)
 
     return types.void(types.int64, types.int64, like), on_values(emit)
+
+
+def ask_for(builder: Any, address: Any, size: int) -> None:
+    """Code that asks for so many bytes, to be read, kept in every cache level, as data."""
+    kind = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
+    fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    hints = [ir.Constant(INT32, hint) for hint in (0, 3, 1)]
+    start = builder.inttoptr(address, BYTE_POINTER)
+    for offset in range(0, size, CACHE_LINE_BYTES):
+        builder.call(fetch, [builder.gep(start, [ir.Constant(INT32, offset)]), *hints])
 
 
 @operation

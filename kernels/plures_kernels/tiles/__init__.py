@@ -1,0 +1,5 @@
+"""What the Triton kernels of all rules are written with."""
+
+from .states import load_state, store_state
+
+__all__ = ["load_state", "store_state"]
