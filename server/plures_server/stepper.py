@@ -62,7 +62,7 @@ class Stepper:
         rows = self._fitting(len(wave))
         read, write = (_padded(x, rows, PADDING) for x in (wave.read, wave.write))
         seen = Inputs(*(_padded(x, rows, 0) for x in (observation, wave.last_action, reward, done)))
-        return self.student.model.step(self.pages.data, read, write, seen)[: len(wave)]
+        return self.student.step(self.pages.data, read, write, seen)[: len(wave)]
 
     def choose(self, wave: Wave, logits: Tensor) -> Tensor:
         """Each agent's own draw: actions int32 [B]."""
@@ -117,7 +117,7 @@ class Stepper:
             part = slice(first, first + rows)
             write = _padded(slots[part], rows, PADDING)
             inputs = Inputs(*(_padded(x[part], rows, 0) for x in blank))
-            logits.append(self.student.model.step(pages, write, write, inputs)[: len(slots[part])])
+            logits.append(self.student.step(pages, write, write, inputs)[: len(slots[part])])
         return torch.cat([torch.cat(logits).roll(-moved_by, dims=0).flatten(), pages.flatten()])
 
 

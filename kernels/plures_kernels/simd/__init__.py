@@ -1,8 +1,8 @@
 """SIMD inside numba functions: what the CPU kernels of all rules are written with.
 
-`lanes` makes LLVM code for vectors, `blocks` makes a few rows of a matrix one value, `arithmetic` computes on blocks,
-`access` moves them from and to memory, `states` from and to pools of float32 or bfloat16, `fingerprint` keeps numba's
-cache honest.
+`lanes` makes LLVM code for vectors, `blocks` makes a few rows of a matrix one value, `arithmetic` and `exponential`
+compute on blocks, `access` moves them from and to memory, `states` from and to pools of float32 or bfloat16,
+`fingerprint` keeps numba's cache honest.
 """
 
 from .access import (
@@ -11,6 +11,7 @@ from .access import (
     load,
     load_scalar,
     prefetch,
+    prefetch_far,
     slot_at,
     store,
     store_scalar,
@@ -25,12 +26,17 @@ from .arithmetic import (
     plus_mixed,
     plus_outer,
     plus_product,
+    plus_products,
     plus_scaled,
     scaled,
+    squared_relu,
+    stacked,
     total,
+    width,
     zeros,
     zeros_like,
 )
+from .exponential import exponential, sigmoid
 from .fingerprint import fingerprint
 from .states import FLOAT32, form_of, load_state, prefetch_state, state_at, store_state
 
@@ -40,6 +46,7 @@ __all__ = [
     "at",
     "dot",
     "dots",
+    "exponential",
     "fingerprint",
     "form_of",
     "height",
@@ -50,11 +57,16 @@ __all__ = [
     "plus_mixed",
     "plus_outer",
     "plus_product",
+    "plus_products",
     "plus_scaled",
     "prefetch",
+    "prefetch_far",
     "prefetch_state",
     "scaled",
+    "sigmoid",
     "slot_at",
+    "squared_relu",
+    "stacked",
     "state_at",
     "store",
     "store_scalar",
@@ -62,6 +74,7 @@ __all__ = [
     "total",
     "view",
     "view_type",
+    "width",
     "zeros",
     "zeros_like",
 ]

@@ -15,6 +15,8 @@ from .lanes import FLOAT, INT32, INT64, cgutils, concatenate, pick, row_pointers
 FLOAT_BYTES = 4
 INDEX_BYTES = 8
 CACHE_LINE_BYTES = 64
+# What LLVM calls locality.
+EVERY_CACHE, NOT_THE_FIRST = 3, 2
 BYTE_POINTER = ir.IntType(8).as_pointer()
 
 
@@ -43,20 +45,29 @@ def store(typing: Any, address: Any, stride: Any, block: Any) -> Any:
 
 @operation
 def prefetch(typing: Any, address: Any, stride: Any, like: Any) -> Any:
-    """`prefetch(address, stride, like)`: ask for what `load` would read; any address is safe."""
+    """`prefetch(address, stride, like)`: ask for what `load` will read next; any address is safe."""
+    return types.void(types.int64, types.int64, like), on_values(_prefetch(like, EVERY_CACHE))
 
+
+@operation
+def prefetch_far(typing: Any, address: Any, stride: Any, like: Any) -> Any:
+    """As `prefetch`, for what is needed in a while: the first-level cache is left to what is needed now."""
+    return types.void(types.int64, types.int64, like), on_values(_prefetch(like, NOT_THE_FIRST))
+
+
+def _prefetch(like: Any, locality: int) -> Any:
     def emit(builder: Any, address: Any, stride: Any, like_value: Any) -> None:
         for pointer in row_pointers(builder, address, stride, like.rows, like.width):
-            ask_for(builder, builder.ptrtoint(pointer, INT64), FLOAT_BYTES * like.width)
+            ask_for(builder, builder.ptrtoint(pointer, INT64), FLOAT_BYTES * like.width, locality)
 
-    return types.void(types.int64, types.int64, like), on_values(emit)
+    return emit
 
 
-def ask_for(builder: Any, address: Any, size: int) -> None:
-    """Code that asks for so many bytes, to be read, kept in every cache level, as data."""
+def ask_for(builder: Any, address: Any, size: int, locality: int = EVERY_CACHE) -> None:
+    """Code that asks for so many bytes, to be read, kept in these caches, as data."""
     kind = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
     fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    hints = [ir.Constant(INT32, hint) for hint in (0, 3, 1)]
+    hints = [ir.Constant(INT32, hint) for hint in (0, locality, 1)]
     start = builder.inttoptr(address, BYTE_POINTER)
     for offset in range(0, size, CACHE_LINE_BYTES):
         builder.call(fetch, [builder.gep(start, [ir.Constant(INT32, offset)]), *hints])

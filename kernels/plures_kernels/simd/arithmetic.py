@@ -12,7 +12,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from .blocks import Block, on_values, operation
-from .lanes import INT32, INT64, fused, pick, repeat, row_sums, spread, vector
+from .lanes import FLOAT, INT32, INT64, concatenate, fused, pick, repeat, row_sums, spread, vector
 
 FIRST = ir.Constant(INT32, 0)
 
@@ -35,6 +35,12 @@ def zeros_like(typing: Any, block: Any) -> Any:
 def height(typing: Any, block: Any) -> Any:
     """`height(block)`: how many rows it has."""
     return types.int64(block), on_values(lambda builder, a: ir.Constant(INT64, block.rows))
+
+
+@operation
+def width(typing: Any, block: Any) -> Any:
+    """`width(block)`: how many columns it has."""
+    return types.int64(block), on_values(lambda builder, a: ir.Constant(INT64, block.width))
 
 
 @operation
@@ -74,6 +80,43 @@ def plus_outer(typing: Any, block: Any, column: Any, row: Any) -> Any:
         return fused(builder, down, repeat(builder, r, block.rows), a)
 
     return block(block, column, row), on_values(emit)
+
+
+@operation
+def plus_products(typing: Any, block: Any, address: Any, stride: Any, row: Any) -> Any:
+    """`plus_products(block, address, stride, row)`: block + column rowᵀ; the column's entries lie `stride` bytes apart.
+
+    Summed over the columns of a matrix, this is the product of that matrix with the one of the rows.
+    """
+
+    def emit(builder: Any, a: Any, address: Any, stride: Any, r: Any) -> Any:
+        sums = []
+        for i in range(block.rows):
+            entry = builder.load(builder.inttoptr(address, FLOAT.as_pointer()))
+            part = pick(builder, a, range(i * block.width, (i + 1) * block.width))
+            sums.append(fused(builder, spread(builder, entry, r.type), r, part))
+            address = builder.add(address, stride)
+        return concatenate(builder, sums)
+
+    return block(block, types.int64, types.int64, row), on_values(emit)
+
+
+@operation
+def stacked(typing: Any, row: Any, like: Any) -> Any:
+    """`stacked(row, like)`: a block shaped as `like` whose rows are all that row."""
+    return like(row, like), on_values(lambda builder, r, like_value: repeat(builder, r, like.rows))
+
+
+@operation
+def squared_relu(typing: Any, block: Any) -> Any:
+    """`squared_relu(block)`: max(x, 0)², element by element; NaN stays."""
+
+    def emit(builder: Any, a: Any) -> Any:
+        zero = ir.Constant(a.type, [0.0] * a.type.count)
+        positive = builder.select(builder.fcmp_ordered("<", a, zero), zero, a)
+        return builder.fmul(positive, positive)
+
+    return block(block), on_values(emit)
 
 
 @operation

@@ -82,7 +82,12 @@ def concatenate(builder: Any, rows: list[Any]) -> Any:
 
 def fused(builder: Any, left: Any, right: Any, addend: Any) -> Any:
     """left · right + addend, rounded once."""
-    kind = addend.type
-    signature = ir.FunctionType(kind, [kind] * 3)
-    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.fma.v{kind.count}f32")
-    return builder.call(function, [left, right, addend])
+    return call(builder, "fma", left, right, addend)
+
+
+def call(builder: Any, intrinsic: str, *operands: Any) -> Any:
+    """One of LLVM's functions on vectors."""
+    kind = operands[0].type
+    signature = ir.FunctionType(kind, [kind] * len(operands))
+    name = f"llvm.{intrinsic}.v{kind.count}f32"
+    return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), operands)

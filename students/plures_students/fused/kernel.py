@@ -1,0 +1,163 @@
+"""The fused step: embed → layers → head for a few rows at a time; meanwhile the next rows' states come near.
+
+B rows of a call, I inputs, A actions, N pages, P floats of a page; R rows are worked on together, in scratch memory of S
+floats a thread that stays in the nearest caches.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import binding  # type: ignore[import-untyped]
+from numba import get_thread_id, int64, njit, prange, void  # type: ignore[attr-defined]
+from plures_kernels.gated_delta import cpu as gated_delta
+from plures_kernels.gated_delta.cpu import advance, query_and_key, rows_at_a_time
+from plures_kernels.simd import (
+    FLOAT_BYTES,
+    at,
+    fingerprint,
+    height,
+    load_scalar,
+    prefetch_far,
+    slot_at,
+    store_scalar,
+    view_type,
+    width,
+    zeros,
+)
+
+from . import linear as linear_file
+from . import packing
+from .linear import add_linear, linear, normalize, square_relu, to_rates
+from .packing import PANEL, Shape, padded
+
+# As many rows as there are registers for the sums of a panel, with some left for the panel itself.
+ROWS = 16 if binding.get_host_cpu_features().get("avx512f") else 4
+ZERO = np.float32(0)
+
+
+def scratch_floats(shape: Shape) -> int:
+    """Of one thread: for each row its stream, that normalised, gates, reads, hidden units, logits, and inputs."""
+    hidden, logits = padded(shape.mlp_width), padded(shape.actions)
+    return ROWS * (2 * shape.width + shape.gates + shape.reads + hidden + logits + shape.inputs)
+
+
+@cache
+def step_kernel(shape: Shape) -> Callable[..., None]:
+    """The step, compiled for students of this shape, from encoded inputs to logits; pages change in place."""
+    sources = fingerprint(__file__, linear_file.__file__, packing.__file__, gated_delta.__file__)
+    R, D, H, K, V, F = ROWS, shape.width, shape.heads, shape.key_width, shape.value_width, shape.mlp_width
+    rows_of_state = rows_at_a_time(V, K)
+    layers, inputs, actions = shape.layers, shape.inputs, shape.actions
+    gates, reads, hidden, logits = shape.gates, shape.reads, padded(F), padded(actions)
+    stream_bytes, gate_bytes, read_bytes, hidden_bytes, logit_bytes, input_bytes = (
+        FLOAT_BYTES * floats for floats in (D, gates, reads, hidden, logits, inputs)
+    )
+    to_directions_end = FLOAT_BYTES * padded(shape.directions)
+    embed_weights, gate_weights, merge_weights, up_weights, down_weights = (
+        FLOAT_BYTES * floats
+        for floats in (shape.embed_floats, shape.gate_floats, shape.merge_floats, shape.up_floats, shape.down_floats)
+    )
+    slots, matrix = view_type(1), view_type(2)
+
+    @njit(
+        void(int64, matrix, matrix, int64, slots, slots, matrix, matrix),
+        cache=True, parallel=True, nogil=True,
+    )  # fmt: skip
+    def kernel(
+        B: int, pages_NP: Any, encoded_BI: Any, weights: int, read_B: Any, write_B: Any, logits_BA: Any, scratch_TS: Any
+    ) -> None:
+        assert sources
+        for group in prange((B + R - 1) // R):
+            first, w = int64(group) * R, weights
+            tile, row, whole = zeros(R, PANEL), zeros(1, PANEL), zeros(1, D)
+            x = at(scratch_TS, get_thread_id())
+            unit = x + R * stream_bytes
+            gates_at = unit + R * stream_bytes
+            reads_at = gates_at + R * gate_bytes
+            hidden_at = reads_at + R * read_bytes
+            logits_at = hidden_at + R * hidden_bytes
+            inputs_at = logits_at + R * logit_bytes
+            gather(encoded_BI, first, B, inputs, inputs_at, R)
+            linear(inputs_at, input_bytes, inputs, w, D, x, tile, row)
+            w += embed_weights
+            for layer in range(layers):
+                normalize(x, unit, stream_bytes, R, whole)
+                linear(unit, stream_bytes, D, w, gates, gates_at, tile, row)
+                to_rates(gates_at, gate_bytes, to_directions_end, tile)
+                w += gate_weights
+                remember(
+                    gates_at, gate_bytes, to_directions_end, reads_at, first, B, H, V, pages_NP, layer * H,
+                    read_B, write_B, R, zeros(1, K), zeros(rows_of_state, K), zeros(1, rows_of_state),
+                )  # fmt: skip
+                add_linear(reads_at, read_bytes, reads, w, D, x, tile, row)
+                w += merge_weights
+                normalize(x, unit, stream_bytes, R, whole)
+                linear(unit, stream_bytes, D, w, hidden, hidden_at, tile, row)
+                square_relu(hidden_at, hidden_bytes, tile)
+                w += up_weights
+                add_linear(hidden_at, hidden_bytes, F, w, D, x, tile, row)
+                w += down_weights
+            normalize(x, unit, stream_bytes, R, whole)
+            linear(unit, stream_bytes, D, w, logits, logits_at, tile, row)
+            scatter(logits_at, logit_bytes, logits_BA, first, B, actions, R)
+
+    return kernel
+
+
+@njit
+def gather(encoded_BI: Any, first: Any, B: Any, inputs: Any, out: Any, R: Any) -> None:
+    """The inputs of R rows from `first` on, the last row again beyond the end."""
+    for r in range(R):
+        for i in range(inputs):
+            value = load_scalar(at(encoded_BI, min(first + r, B - 1), i))
+            store_scalar(out + (r * inputs + i) * FLOAT_BYTES, value)
+
+
+@njit
+def scatter(logits: Any, stride: Any, logits_BA: Any, first: Any, B: Any, actions: Any, R: Any) -> None:
+    """The logits of R rows from `first` on, as far as there are any, to their places."""
+    for r in range(min(R, B - first)):
+        for a in range(actions):
+            store_scalar(at(logits_BA, first + r, a), load_scalar(logits + r * stride + a * FLOAT_BYTES))
+
+
+@njit
+def remember(
+    gates: Any, gates_stride: Any, rates: Any, reads: Any, first: Any, B: Any, H: Any, V: Any, pages_NP: Any,
+    states: Any, read_B: Any, write_B: Any, R: Any, direction: Any, tile: Any, column: Any,
+) -> None:  # fmt: skip
+    """The memories of R rows from `first` on in one layer, whose states begin at the `states`-th of a page.
+
+    gates: queries, keys, values, and `rates` bytes on, decays and learning rates. reads: what is recalled.
+    `direction`, `tile` and `column` are shaped as a key, some rows of a state, and a number for each of these.
+    """
+    key_bytes, value_bytes = FLOAT_BYTES * width(direction), FLOAT_BYTES * V
+    for r in range(R):
+        b, q = first + r, gates + r * gates_stride
+        v, y, rate = q + 2 * H * key_bytes, reads + r * H * value_bytes, q + rates
+        write = slot_at(write_B, b) if b < B else -1
+        if write < 0:
+            for i in range(H * V):
+                store_scalar(y + i * FLOAT_BYTES, ZERO)
+            continue
+        read = slot_at(read_B, b)
+        following = slot_at(read_B, b + R) if b + R < B else -1
+        for h in range(H):
+            offset = (states + h) * V * key_bytes
+            if following >= 0:
+                ask_for(at(pages_NP, following) + offset, V, key_bytes, tile)
+            query, key = query_and_key(q + h * key_bytes, q + (H + h) * key_bytes, direction, True)
+            advance(
+                at(pages_NP, read) + offset, at(pages_NP, write) + offset, key_bytes, 0, query, key,
+                v + h * value_bytes, load_scalar(rate + h * FLOAT_BYTES), load_scalar(rate + (H + h) * FLOAT_BYTES),
+                y + h * value_bytes, V, tile, column,
+            )  # fmt: skip
+
+
+@njit
+def ask_for(state: Any, V: Any, stride: Any, tile: Any) -> None:
+    """Have a state brought near, while the rows before it and the maps between are worked on."""
+    for i in range(0, V, height(tile)):
+        prefetch_far(state + i * stride, stride, tile)
