@@ -1,7 +1,7 @@
 """The fused step: embed → layers → head for a few rows at a time; meanwhile the next rows' states come near.
 
-B rows of a call, I inputs, A actions, N pages, P floats of a page; R rows are worked on together, in scratch memory of S
-floats a thread that stays in the nearest caches.
+B rows of a call, I inputs, A actions, N pages, P floats of a page; R rows are worked on together, in scratch memory of
+S floats for each of T threads, which stays in the nearest caches.
 """
 
 from collections.abc import Callable
