@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
-from plures.v1.agent_pb2 import Cohort, GetPoolResponse, SnapshotResponse
+from plures.v1.agent_pb2 import Cohort, GetPoolResponse, SnapshotResponse, TierUsage
 from plures.v1.queue_pb2 import Queue
 from plures.v1.student_pb2 import Student
 from plures.v1.task_pb2 import Task
@@ -108,14 +108,29 @@ class SnapshotInfo:
 
 
 @dataclass(frozen=True)
+class TierInfo:
+    """One tier of the server's memory, `device`, `host` or `disk`: the states that lie in it."""
+
+    name: str
+    pages: int
+    bytes_used: int
+    bytes_capacity: int
+
+    @classmethod
+    def read(cls, message: TierUsage) -> Self:
+        return cls(message.name, message.pages, message.bytes_used, message.bytes_capacity)
+
+
+@dataclass(frozen=True)
 class PoolInfo:
-    """Agents and bytes of fast weights, over all students."""
+    """Agents and bytes of fast weights, over all students; `tiers` from the one they are stepped in to the coldest."""
 
     agents: int
     agents_free: int
     bytes_used: int
     bytes_capacity: int
     device: str
+    tiers: tuple[TierInfo, ...]
 
     @classmethod
     def read(cls, message: GetPoolResponse) -> Self:
@@ -125,6 +140,7 @@ class PoolInfo:
             bytes_used=message.bytes_used,
             bytes_capacity=message.bytes_capacity,
             device=message.device,
+            tiers=tuple(map(TierInfo.read, message.tiers)),
         )
 
 

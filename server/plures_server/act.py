@@ -13,7 +13,7 @@ from .act_request import MAX_AGENTS, ActRequest, ActResult, check_size, perceive
 from .cohort import Cohort, Ordinals
 from .errors import AgentsBusy, PoolFull
 from .futures import answer
-from .pages import Pages, Turnover
+from .pages import Handles, Pages, Turnover
 from .pool import Pool
 from .stepper import Stepper
 from .wave import Wave, joined, wave_of
@@ -90,8 +90,10 @@ class Actor:
             if ready is None:
                 break
             self.waiting.popleft()
-            room -= len(ready.ordinals)
             group.append(ready)
+            # Who must be stepped in parts goes alone.
+            most = self._steppers[ready.cohort.student.name].most_rows or MAX_AGENTS
+            room = min(most, MAX_AGENTS) - sum(len(one.ordinals) for one in group)
         return group
 
     def _prepare(self, request: ActRequest, group: list[_Ready], room: int) -> _Ready | None:
@@ -119,13 +121,23 @@ class Actor:
         stepper, pages = self._steppers[cohort.student.name], self._pool.pages(cohort.student)
         device = pages.data.device
         observation, reward, done = perceived(request, cohort, ordinals, stepper)
-        # When some could be stepped and others then fail to be seated, all must be as they were.
-        in_parts = len(stepper.parts(len(ordinals))) > 1
-        turnover = pages.turn_over(cohort.page[ordinals], keep=in_parts)
+        turnover = _turned_over(stepper, cohort.page[ordinals])
         wave = wave_of(cohort, ordinals, device)
         cohort.busy[ordinals] = True
         on_device = (x.to(device) for x in (observation, reward, done))
         return _Ready(request, cohort, ordinals, turnover, wave, *on_device)
+
+
+def _turned_over(stepper: Stepper, page: Handles) -> Turnover:
+    """Pages to read and to write; when agents must be stepped in parts, all stay as they were until all have been."""
+    pages, most = stepper.pages, stepper.most_rows
+    in_parts = most is not None and len(page) > most
+    if in_parts and len(page) > pages.free:
+        raise PoolFull(
+            f"only {most:,} of {len(page):,} agents can be stepped at once, and there is no room to keep all their "
+            f"states until the last has stepped; act on {most:,} at a time"
+        )
+    return pages.turn_over(page, keep=in_parts)
 
 
 def _finish(ready: _Ready, pages: Pages, logits_BA: Tensor, action_B: Tensor) -> None:

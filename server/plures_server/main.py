@@ -23,6 +23,7 @@ from plures_kernels.errors import PluresError
 from .attachments import Attachments
 from .engine import Engine, EngineConfig
 from .errors import InvalidArgument
+from .pages import ColdConfig
 from .pool import PoolConfig
 from .queue.embedded import EmbeddedValkey
 from .queue.store import QueueStore
@@ -109,6 +110,16 @@ def _default_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
+def _cold(host_gb: float, disk_gb: float, folder: Path | None, data: Path) -> ColdConfig:
+    if folder is not None and not disk_gb:
+        raise click.UsageError(f"say with --disk-gb how much states may take in --tier-dir {folder}")
+    return ColdConfig(_bytes(host_gb), _bytes(disk_gb), folder or data / "tier")
+
+
+def _bytes(gigabytes: float) -> int:
+    return int(gigabytes * 2**30)
+
+
 def _device(name: str | None) -> torch.device:
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", name):
@@ -137,6 +148,9 @@ def _is_loopback(host: str) -> bool:
 @click.option("--device", default=None, help="cpu, cuda or cuda:N.  [default: cuda if there is one]")
 @click.option("--max-agents", type=click.IntRange(1, 1 << 29), default=1 << 20, help="Agents alive at most.")
 @click.option("--memory-gb", type=click.FloatRange(0, min_open=True), default=None, help="States.  [default: half]")
+@click.option("--host-gb", type=click.FloatRange(0), default=0.0, help="States beside the device's, in this memory.")
+@click.option("--disk-gb", type=click.FloatRange(0), default=0.0, help="States beside those, in a file.")
+@click.option("--tier-dir", type=click.Path(path_type=Path), help="Folder of that file.  [default: tier, below --data]")
 @click.option("--redis-url", default=None, help="Redis ≥ 6.2 or Valkey for the queues.  [default: an embedded Valkey]")
 def main(
     students: Path,
@@ -147,6 +161,9 @@ def main(
     device: str | None,
     max_agents: int,
     memory_gb: float | None,
+    host_gb: float,
+    disk_gb: float,
+    tier_dir: Path | None,
     redis_url: str | None,
 ) -> None:
     """Serve students: a million copies, each learning on by itself."""
@@ -158,7 +175,9 @@ def main(
         data,
         BindConfig(host, port),
         EngineConfig(),
-        PoolConfig(max_agents, int(memory_gb * 2**30) if memory_gb else _default_memory()),
+        PoolConfig(
+            max_agents, _bytes(memory_gb) if memory_gb else _default_memory(), _cold(host_gb, disk_gb, tier_dir, data)
+        ),
         _device(device),
         redis_url,
     )

@@ -122,9 +122,8 @@ class Pool:
 
     def _make_pages(self, student: ServedStudent) -> Pages:
         # Beyond a page for every agent, and one more while a wave turns over, there is nothing to hold.
-        floats, config = student.config.page_floats, self.config
-        count, most = len(self.students.all()), 2 * config.max_agents
-        return make_pages(floats, self.device, config.memory_bytes, config.cold, count, most)
+        config, students = self.config, len(self.students.all())
+        return make_pages(student, self.device, config.memory_bytes, config.cold, students, 2 * config.max_agents)
 
     def _check_room(self, name: str, count: int) -> None:
         check_id(name, "cohort")

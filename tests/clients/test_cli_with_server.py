@@ -33,7 +33,9 @@ def test_students_tasks_and_the_pool_are_shown(plures, plures_json):
     assert "p_0, p_1" in plures("tasks")
     assert plures_json("tasks")[0]["parameters"] == ["p_0", "p_1"]
     assert "cpu" in plures("pool")
-    assert plures_json("pool")["bytes_capacity"] > 0
+    pool = plures_json("pool")
+    assert pool["bytes_capacity"] > 0
+    assert [(tier["name"], tier["bytes_used"]) for tier in pool["tiers"]] == [("device", pool["bytes_used"])]
 
 
 def test_a_cohort_lives_its_life_by_commands(plures, plures_json, name):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from plures_server.engine import Engine, EngineConfig
+from plures_server.pages import ColdConfig
 from plures_server.pool import PoolConfig
 from plures_server.queue.embedded import EmbeddedConfig, EmbeddedValkey
 from plures_server.queue.store import QueueStore
@@ -28,10 +29,16 @@ async def make_engine() -> AsyncIterator[MakeEngine]:
         max_agents: int = 1 << 20,
         tiles: tuple[int, ...] = (4, 16),
         max_waiting: int = 4096,
+        cold: ColdConfig | None = None,
     ) -> Engine:
         students = [served(model, name) for model, name in zip(models or [small_student()], NAMES, strict=False)]
         memory = pages * sum(student.page_bytes for student in students)
-        engine = Engine(EngineConfig(tiles, max_waiting), PoolConfig(max_agents, memory), Students(students), CPU)
+        engine = Engine(
+            EngineConfig(tiles, max_waiting),
+            PoolConfig(max_agents, memory, cold or ColdConfig()),
+            Students(students),
+            CPU,
+        )
         engine.start()
         engines.append(engine)
         return engine

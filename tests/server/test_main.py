@@ -98,7 +98,7 @@ def test_a_store_address_that_is_none_is_named(students: Path) -> None:
 
 
 def test_too_little_memory_is_named(students: Path) -> None:
-    assert "student 'joe' needs 256 bytes a state; its share is 10" in sentence(
+    assert "student 'joe' needs 256 bytes a state, and memory for 1 at least; its share is 10;" in sentence(
         invoke(students, "--memory-gb", "0.00000001")
     )
 

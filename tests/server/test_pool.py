@@ -283,7 +283,7 @@ def test_what_is_refused_changes_nothing() -> None:
 
 
 def test_a_student_whose_state_does_not_fit_is_refused_at_the_start() -> None:
-    with pytest.raises(PoolFull, match=r"a state has 256 bytes, and 1 must fit in .* 0 bytes"):
+    with pytest.raises(PoolFull, match=r"needs 256 bytes a state, and memory for 1 at least; its share is 0;"):
         pool_of(small_student(), pages=0)
 
 

@@ -41,7 +41,8 @@ def pool(as_json: bool) -> None:
         usage = client.pool()
     if as_json:
         return print_json(usage)
-    states = f"{human_bytes(usage.bytes_used)} of {human_bytes(usage.bytes_capacity)}"
+    tiers = [f"{human_bytes(tier.bytes_used)} of {human_bytes(tier.bytes_capacity)}" for tier in usage.tiers]
     return print_table(
-        ["device", "agents", "free", "states"], [(usage.device, usage.agents, usage.agents_free, states)]
+        ["device", "agents", "free", *(f"states, {tier.name}" for tier in usage.tiers)],
+        [(usage.device, usage.agents, usage.agents_free, *tiers)],
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from ..errors import PoolFull
+from ..students import ServedStudent
 from .disk import DiskTier
 from .pages import Pages
 from .places import AllHot
@@ -23,24 +24,25 @@ class ColdConfig:
 
 
 def make_pages(
-    page_floats: int, device: torch.device, device_bytes: int, cold: ColdConfig, students: int, most: int
+    student: ServedStudent, device: torch.device, device_bytes: int, cold: ColdConfig, students: int, most: int
 ) -> Pages:
-    """One student's pages: an equal share of the bytes, and never more than `most`. PoolFull when too few fit."""
-    page_bytes, left, fit = 4 * page_floats, most, []
+    """A student's pages: one share of so many of the bytes, and never more than `most`. PoolFull when too few fit."""
+    page_floats, left, fit = student.config.page_floats, most, []
     for size in (device_bytes, cold.host_bytes, cold.disk_bytes):
-        fit.append(min(size // students // page_bytes, left))
+        fit.append(min(size // students // student.page_bytes, left))
         left -= fit[-1]
     hot, host, disk = fit
+    # A row of a wave may read one page and write another; what lies elsewhere must come to both.
+    if hot < (least := 2 if host or disk else 1):
+        raise PoolFull(
+            f"student {student.name!r} needs {student.page_bytes:,} bytes a state, and memory for {least} at least; "
+            f"its share is {device_bytes // students:,}; start the server with more --memory-gb"
+        )
     colder: list[Tier] = []
     if host:
         colder.append(TensorTier.host(host, page_floats, device))
     if disk and cold.folder is not None:
         colder.append(DiskTier(cold.folder, disk, page_floats))
-    if hot < (least := 2 if colder else 1):
-        raise PoolFull(
-            f"a state has {page_bytes:,} bytes, and {least} must fit in a student's share of the memory, "
-            f"{device_bytes // students:,} bytes; start the server with more --memory-gb"
-        )
     if not colder:
         return Pages(AllHot(hot + 1, page_floats, device))
     return Pages(Tiered(TensorTier.device(hot, page_floats, device), colder))

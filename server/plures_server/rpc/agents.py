@@ -70,6 +70,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             bytes_used=usage.bytes_used,
             bytes_capacity=usage.bytes_capacity,
             device=str(self._engine.pool.device),
+            tiers=[pb.TierUsage(**vars(tier)) for tier in usage.tiers],
         )
 
     async def Act(self, request_iterator: AsyncIterator[pb.ActRequest], context: Any) -> AsyncIterator[pb.ActResponse]:
