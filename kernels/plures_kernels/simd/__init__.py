@@ -1,8 +1,8 @@
 """SIMD inside numba functions: what the CPU kernels of all rules are written with.
 
-`lanes` makes LLVM code for vectors, `blocks` makes a few rows of a matrix one value, `arithmetic` and `exponential`
-compute on blocks, `access` moves them from and to memory, `states` from and to pools of float32 or bfloat16,
-`fingerprint` keeps numba's cache honest.
+`lanes` makes LLVM code for vectors, `blocks` makes a few rows of a matrix one value; `arithmetic`, `elementwise` and
+`exponential` compute on blocks, `access` moves them from and to memory, `states` from and to pools of float32 or
+bfloat16, `fingerprint` keeps numba's cache honest.
 """
 
 from .access import (
@@ -12,6 +12,7 @@ from .access import (
     load_scalar,
     prefetch,
     prefetch_far,
+    reserve,
     slot_at,
     store,
     store_scalar,
@@ -22,6 +23,7 @@ from .arithmetic import (
     dot,
     dots,
     height,
+    mean,
     minus,
     plus_mixed,
     plus_outer,
@@ -36,6 +38,7 @@ from .arithmetic import (
     zeros,
     zeros_like,
 )
+from .elementwise import plus, shifted, times
 from .exponential import exponential, sigmoid
 from .fingerprint import fingerprint
 from .states import FLOAT32, form_of, load_state, prefetch_state, state_at, store_state
@@ -53,7 +56,9 @@ __all__ = [
     "load",
     "load_scalar",
     "load_state",
+    "mean",
     "minus",
+    "plus",
     "plus_mixed",
     "plus_outer",
     "plus_product",
@@ -62,7 +67,9 @@ __all__ = [
     "prefetch",
     "prefetch_far",
     "prefetch_state",
+    "reserve",
     "scaled",
+    "shifted",
     "sigmoid",
     "slot_at",
     "squared_relu",
@@ -71,6 +78,7 @@ __all__ = [
     "store",
     "store_scalar",
     "store_state",
+    "times",
     "total",
     "view",
     "view_type",

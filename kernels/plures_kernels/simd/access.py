@@ -97,6 +97,17 @@ def load_index(typing: Any, address: Any) -> Any:
     return types.int64(types.int64), emit
 
 
+@operation
+def reserve(typing: Any, floats: Any) -> Any:
+    """`reserve(floats)`: the address of so many floats, a compile-time constant, while the calling function runs."""
+
+    def emit(builder: Any, count: Any) -> Any:
+        place = cgutils.alloca_once(builder, ir.ArrayType(FLOAT, floats.literal_value))
+        return builder.ptrtoint(place, INT64)
+
+    return types.int64(floats), on_values(emit)
+
+
 def view(tensor: Tensor) -> tuple[int, ...]:
     """A tensor as kernels take it: the address of its first element, and its strides in elements.
 

@@ -161,3 +161,14 @@ def total(typing: Any, block: Any) -> Any:
         return builder.extract_element(row_sums(builder, a, ones, 1, a.type.count), FIRST)
 
     return types.float32(block), on_values(emit)
+
+
+@operation
+def mean(typing: Any, block: Any) -> Any:
+    """`mean(block)`: of all elements."""
+
+    def emit(builder: Any, a: Any) -> Any:
+        parts = ir.Constant(a.type, [1.0 / a.type.count] * a.type.count)
+        return builder.extract_element(row_sums(builder, a, parts, 1, a.type.count), FIRST)
+
+    return types.float32(block), on_values(emit)
