@@ -14,6 +14,7 @@ __all__ = [
     "QueueFull",
     "QueueUnavailable",
     "StudentMismatch",
+    "TaskFailed",
     "TierUnavailable",
     "UnknownAgent",
     "UnknownCohort",
@@ -38,6 +39,10 @@ class UnknownAgent(PluresError):
 
 class UnknownTask(PluresError):
     """No task of that name is known."""
+
+
+class TaskFailed(PluresError):
+    """A task's code raised, or returned what is no observation or no reward; its run is over, its agents are free."""
 
 
 class UnknownSnapshot(PluresError):

@@ -18,7 +18,7 @@ from .queue.items import ItemBatch
 from .run import Progress
 from .runs import CohortRun, checked_parameters, put_back, run_to_end, take
 from .stepper import Stepper
-from .tasks import get_task, task_for, tasks_for
+from .tasks import Watched, get_task, task_for, tasks_for
 from .wave import agent_seeds
 
 AGENT_STREAM = 2
@@ -84,7 +84,8 @@ class Lanes:
         parameters = checked_parameters(task, torch.tensor(items.parameters_NP), count)
         item_seed_N = torch.from_numpy(items.seed_N.view(np.int64).copy()).to(device)
         steps_N = items.steps_N.astype(np.int64)
-        begun = take(self._pool, self._stepper, self._forked(), lane_N, task, parameters, item_seed_N, steps_N)
+        episode = Watched(items.task, task, parameters, item_seed_N, steps_N)
+        begun = take(self._pool, self._stepper, self._forked(), lane_N, episode, steps_N)
         # The lane's own seed would be the fork's; the agent's choices come from the agent's, or from the item's alone.
         own_seed_N = agent_seeds(self.cohort.seed, self.ordinals[lane_N], device)
         begun.run.wave.seed = own_seed_N if self.keep_learning else counter.bits(item_seed_N, 0, AGENT_STREAM)

@@ -14,7 +14,7 @@ from .errors import InvalidArgument
 from .pool import Pool
 from .run import Progress, Run
 from .stepper import Stepper
-from .tasks import Task, task_for
+from .tasks import Episode, Task, Watched, task_for
 from .to_its_end import to_its_end
 from .wave import agent_seeds, wave_of
 
@@ -68,7 +68,8 @@ def begin(pool: Pool, stepper: Stepper, request: RunRequest) -> CohortRun:
     parameters = checked_parameters(task, request.parameters, len(ordinals))
     steps = checked_steps(request.steps, len(ordinals))
     seeds = agent_seeds(request.seed, ordinals, pool.device)
-    begun = take(pool, stepper, cohort, ordinals, task, parameters, seeds, steps)
+    episode = Watched(request.task, task, parameters, seeds, steps)
+    begun = take(pool, stepper, cohort, ordinals, episode, steps)
     begun.run.recorded = request.record
     return begun
 
@@ -105,9 +106,7 @@ def take(
     stepper: Stepper,
     cohort: Cohort,
     ordinals: Ordinals,
-    task: Task,
-    parameters: Tensor,
-    env_seeds: Tensor,
+    episode: Episode,
     steps: NDArray[np.int64],
 ) -> CohortRun:
     """A run of checked parts; `steps` must not increase along the agents."""
@@ -119,7 +118,6 @@ def take(
     if stepper.most_rows is None:
         stepper.seat(wave, turnover, slice(0, len(wave)))
     reward = torch.from_numpy(cohort.reward[ordinals]).to(device)
-    episode = task.begin(parameters.to(device).contiguous(), env_seeds, torch.from_numpy(steps).to(device))
     return CohortRun(Run(stepper, wave, turnover, reward, episode, steps), cohort, ordinals)
 
 

@@ -1,6 +1,7 @@
 """Runs of a task beside the agents: the same lives as by single steps, and agents that are always given back."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from plures_server import run as run_module
 from plures_server.engine import Engine
-from plures_server.errors import AgentsBusy, InvalidArgument, PluresError, PoolFull, UnknownAgent, UnknownTask
+from plures_server.errors import (
+    AgentsBusy,
+    InvalidArgument,
+    PluresError,
+    PoolFull,
+    TaskFailed,
+    UnknownAgent,
+    UnknownTask,
+)
 from plures_server.run import Progress
 from plures_server.runs import CohortRun, RunRequest, begin, put_back, run_to_end
 from plures_server.tasks import TASKS
@@ -25,6 +34,7 @@ from .test_act import Fragile, pages_used
 from .test_engine import held_up
 
 FAIR = torch.tensor([[0.3, 0.7]])
+BANDIT = TASKS["bandit"]
 
 
 def request(cohort: str = "joe", **changes: Any) -> RunRequest:
@@ -312,3 +322,62 @@ async def test_others_step_while_a_run_goes_on(engine: Engine) -> None:
     await asyncio.wait({first})
     await going.aclose()
     assert not (await engine.call(lambda pool: pool.get("crowd").busy.any()))
+
+
+class Wrong:
+    """The bandit, but from the third tick on its rewards are not what they should be."""
+
+    def __init__(self, reward_of: Callable[[Tensor], Tensor]) -> None:
+        self.reward_of = reward_of
+        self.observation_space, self.action_space = BANDIT.observation_space, BANDIT.action_space
+        self.parameter_names, self.summary_names = BANDIT.parameter_names, BANDIT.summary_names
+        self.check = BANDIT.check
+
+    def begin(self, parameters_BP: Tensor, seed_B: Tensor, steps_B: Tensor) -> Any:
+        episode = BANDIT.begin(parameters_BP, seed_B, steps_B)
+        step = episode.step
+        episode.step = lambda rows, action_R, tick: (  # type: ignore[method-assign]
+            self.reward_of(step(rows, action_R, tick)) if tick == 2 else step(rows, action_R, tick)
+        )
+        return episode
+
+
+def broken(reward_R: Tensor) -> Tensor:
+    raise ZeroDivisionError("of the task's own")
+
+
+@pytest.mark.parametrize(
+    ("reward_of", "complaint"),
+    [
+        (broken, "task 'wrong' failed in step: ZeroDivisionError"),
+        (lambda reward_R: reward_R / 0, "task 'wrong' returned reward (nan|inf) for row 0"),
+        (lambda reward_R: reward_R.double(), r"returned reward torch.float64 \[4\], not torch.float32 \[4\]"),
+        (lambda reward_R: reward_R[1:], r"returned reward torch.float32 \[3\], not torch.float32 \[4\]"),
+    ],
+    ids=["raises", "infinite", "doubles", "short"],
+)
+async def test_a_task_that_goes_wrong_fails_its_run_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, reward_of: Callable[[Tensor], Tensor], complaint: str
+) -> None:
+    monkeypatch.setitem(TASKS, "wrong", Wrong(reward_of))
+    cohort, other = await start(engine, "joe", 4), await start(engine, "jane", 30)
+    beside = asyncio.ensure_future(run(engine, request("jane", steps=20)))
+    started = await begun(engine, request("joe", task="wrong"))
+    with pytest.raises(TaskFailed, match=complaint):
+        async for _ in run_to_end(engine, started):
+            pass
+    await beside
+    assert not cohort.busy.any()
+    assert other.step.tolist() == [20] * 30
+    assert (await run(engine, request("joe")))[0][-1].tick == 5
+
+
+async def test_a_task_that_cannot_begin_takes_no_agents(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    stubborn = Wrong(broken)
+    monkeypatch.setattr(stubborn, "begin", lambda *_: broken(torch.zeros(1)))
+    monkeypatch.setitem(TASKS, "wrong", stubborn)
+    cohort = await start(engine, "joe", 4)
+    with pytest.raises(TaskFailed, match="task 'wrong' failed in begin"):
+        await begun(engine, request("joe", task="wrong"))
+    assert not cohort.busy.any()
+    assert await pages_used(engine) == 0

@@ -30,6 +30,7 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.AgentsBusy: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StudentMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TierUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.TaskFailed: grpc.StatusCode.ABORTED,
     errors.PoolFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.EngineOverloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,

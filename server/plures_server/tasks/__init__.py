@@ -4,8 +4,9 @@ from ..errors import InvalidArgument, UnknownTask
 from ..students import ServedStudent
 from .bandit import Bandit
 from .base import Episode, Task
+from .watched import Watched
 
-__all__ = ["TASKS", "Episode", "Task", "get_task", "task_for", "tasks_for"]
+__all__ = ["TASKS", "Episode", "Task", "Watched", "get_task", "task_for", "tasks_for"]
 
 TASKS: dict[str, Task] = {"bandit": Bandit(arms=2)}
 

@@ -14,7 +14,7 @@ from plures_server.pool import Pool
 from plures_server.queue.store import QueueStore
 from plures_server.rpc.convert import tensor_to
 from plures_server.runs import CohortRun, run_to_end, take
-from plures_server.tasks import get_task
+from plures_server.tasks import Watched, get_task
 from plures_students.model import Inputs, Student
 from torch import Tensor
 
@@ -38,9 +38,8 @@ async def test_learning_that_is_kept_is_the_life_through_its_items(
     def begin(n: int) -> Callable[[Pool], CohortRun]:
         parameters, seed = torch.tensor(items.parameters_NP[n : n + 1]), torch.tensor([int(items.seed_N[n])])
         one, four = np.array([0]), np.array([4])
-        return lambda pool: take(
-            pool, engine.steppers["joe"], pool.get("jane"), one, get_task("bandit"), parameters, seed, four
-        )
+        episode = Watched("bandit", get_task("bandit"), parameters, seed, four)
+        return lambda pool: take(pool, engine.steppers["joe"], pool.get("jane"), one, episode, four)
 
     for n in range(6):
         begun = await engine.call(begin(n))
