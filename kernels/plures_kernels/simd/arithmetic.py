@@ -32,6 +32,12 @@ def zeros_like(typing: Any, block: Any) -> Any:
 
 
 @operation
+def filled(typing: Any, value: Any, block: Any) -> Any:
+    """`filled(value, block)`: a block of its shape, each element the value."""
+    return block(types.float32, block), on_values(lambda builder, x, a: spread(builder, x, a.type))
+
+
+@operation
 def height(typing: Any, block: Any) -> Any:
     """`height(block)`: how many rows it has."""
     return types.int64(block), on_values(lambda builder, a: ir.Constant(INT64, block.rows))
@@ -53,6 +59,17 @@ def scaled(typing: Any, factor: Any, block: Any) -> Any:
 def minus(typing: Any, left: Any, right: Any) -> Any:
     """`minus(left, right)`: left − right."""
     return left(left, right), on_values(lambda builder, a, b: builder.fsub(a, b))
+
+
+@operation
+def times_row(typing: Any, block: Any, row: Any) -> Any:
+    """`times_row(block, row)`: each of the block's rows ∘ row; a row of one element goes with all columns."""
+
+    def emit(builder: Any, a: Any, r: Any) -> Any:
+        lanes = [0] * block.width if row.width == 1 else range(row.width)
+        return builder.fmul(a, pick(builder, r, [*lanes] * block.rows))
+
+    return block(block, row), on_values(emit)
 
 
 @operation
