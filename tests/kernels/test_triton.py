@@ -15,6 +15,7 @@ if sys.platform != "linux":
 import triton
 from plures_kernels import RULES
 from plures_kernels.gated_delta import triton as gated_delta
+from plures_kernels.momentum import triton as momentum
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
@@ -22,19 +23,38 @@ HERE = Path(__file__).parent
 DIVISIBLE_BY_16 = [["tt.divisibility", 16]]
 
 
-def compile_for_sm90(V, K):
-    """The gated delta step as specialised for a pool of whole pages: aligned pointers, strides that 16 divides."""
-    kernel = gated_delta.step_kernel
-    constants = {**gated_delta.tile_shape(2, V, K), "NORMALIZE": True, "EPSILON": 1e-6, "ALIGNED": True}
-    kinds = {"p_read": "*i64", "p_write": "*i64"}
+# Each step's module, its constants beside the extents, and the pools it knows: the entries' type, and that of noise.
+FLOATS, HALVES, NOISY_HALVES = ("fp32", None), ("bf16", None), ("bf16", "i64")
+STEPS = {
+    "gated_delta": (gated_delta, {"ALIGNED": True}, [FLOATS]),
+    "momentum": (momentum, {"TOGETHER": 4}, [FLOATS]),
+    "momentum on bfloat16": (momentum, {"TOGETHER": 8}, [HALVES, NOISY_HALVES]),
+}
+CASES = [(step, constants, *pool) for step, constants, pools in STEPS.values() for pool in pools]
+IDS = [f"{name}-{'-'.join(map(str, pool))}" for name, (_, _, pools) in STEPS.items() for pool in pools]
+steps = pytest.mark.parametrize(("step", "constants", "entry", "noise"), CASES, ids=IDS)
+sizes = pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
+
+
+def compile_for_sm90(step, constants, entry, noise, V, K):
+    """A step as specialised for a pool of whole pages: aligned pointers, strides that 16 divides."""
+    kernel = step.step_kernel
+    constants = {**step.tile_shape(2, V, K), "NORMALIZE": True, "EPSILON": 1e-6, **constants}
+    kinds = {"p_pool": f"*{entry}", "p_read": "*i64", "p_write": "*i64", "p_noise": f"*{noise}"}
+    if noise is None and "p_noise" in kernel.arg_names:
+        constants["p_noise"] = None
     signature = {
         name: "constexpr" if name in constants else kinds.get(name, "*fp32" if name.startswith("p_") else "i32")
         for name in kernel.arg_names
     }
     aligned = re.compile("p_|pool_(n|h)")
-    attributes = {(i,): DIVISIBLE_BY_16 for i, name in enumerate(kernel.arg_names) if aligned.match(name)}
+    attributes = {
+        (i,): DIVISIBLE_BY_16
+        for i, name in enumerate(kernel.arg_names)
+        if aligned.match(name) and name not in constants
+    }
     source = ASTSource(kernel, signature, constexprs=constants, attrs=attributes)
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=gated_delta.OPTIONS)
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=step.OPTIONS)
 
 
 def resources(compiled, tmp_path):
@@ -46,19 +66,23 @@ def resources(compiled, tmp_path):
     return {name: int(value) for name, value in re.findall(r"(REG|STACK|LOCAL|SHARED):(\d+)", report)}
 
 
-@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
-def test_the_compiled_step_spills_nothing_and_leaves_room_for_1024_threads(size, tmp_path):
-    used = resources(compile_for_sm90(size, size), tmp_path)
+@steps
+@sizes
+def test_the_compiled_step_spills_nothing_and_leaves_room_for_1024_threads(
+    step, constants, entry, noise, size, tmp_path
+):
+    used = resources(compile_for_sm90(step, constants, entry, noise, size, size), tmp_path)
     assert used["STACK"] == used["LOCAL"] == 0
     # 65,536 registers a multiprocessor.
     assert used["REG"] <= 64
 
 
-@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
-def test_the_compiled_step_moves_states_by_128_bits(size):
-    ptx = compile_for_sm90(size, size).asm["ptx"]
-    threads = 32 * gated_delta.OPTIONS["num_warps"]
-    wide = gated_delta.TILE // threads // 4
+@steps
+@sizes
+def test_the_compiled_step_moves_states_by_128_bits(step, constants, entry, noise, size):
+    ptx = compile_for_sm90(step, constants, entry, noise, size, size).asm["ptx"]
+    threads = 32 * step.OPTIONS["num_warps"]
+    wide = step.TILE // threads // {"fp32": 4, "bf16": 8}[entry]
     assert len(re.findall(r"ld\.global(\.\w+(::\w+)?)*\.v4\.b32", ptx)) >= wide
     assert len(re.findall(r"st\.global(\.\w+(::\w+)?)*\.v4\.b32", ptx)) == wide
 
@@ -73,8 +97,9 @@ def test_the_interpreted_kernels_keep_their_promises():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_step_on_a_gpu_agrees_with_the_truth(draw_step):
-    rule = RULES["gated_delta"]
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if "triton" in rule.steps])
+def test_the_step_on_a_gpu_agrees_with_the_truth(draw_step, name):
+    rule = RULES[name]
     step = draw_step(rule, B=1000)
     truth = step.copy(torch.float64)
     pool, inputs, *slots = step.arguments
