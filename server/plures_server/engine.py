@@ -115,6 +115,7 @@ class Engine:
             self._inbox.put(work)
 
     def _work(self) -> None:
+        self._crew.join()
         with torch.inference_mode():
             while not self._stopping:
                 self._take_in(wait=not (self._actor.waiting or self._driven))
