@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .aio import AsyncClient, AsyncCohort, AsyncQueue
     from .client import Client
+    from .durability import Durability
     from .errors import PluresClientError
     from .items import Items, ResultBatch
     from .results import ActResult, RunProgress, RunRecord, RunResult
@@ -18,6 +19,7 @@ __all__ = [
     "AsyncQueue",
     "Client",
     "Cohort",
+    "Durability",
     "Items",
     "PluresClientError",
     "Queue",
@@ -31,6 +33,7 @@ __all__ = [
 _HOMES = {
     "aio": ("AsyncClient", "AsyncCohort", "AsyncQueue"),
     "client": ("Client",),
+    "durability": ("Durability",),
     "errors": ("PluresClientError",),
     "items": ("Items", "ResultBatch"),
     "results": ("ActResult", "RunProgress", "RunRecord", "RunResult"),

@@ -10,6 +10,7 @@ from .aio.client import (
     AsyncCohorts,
     AsyncSnapshots,
 )
+from .durability import DurabilityLike
 from .records import CohortInfo, PoolInfo, StudentInfo, TaskInfo
 from .sync.cohort import Cohort
 from .sync.loop import LoopThread
@@ -96,8 +97,9 @@ class Cohorts:
     def __init__(self, loop: LoopThread, cohorts: AsyncCohorts) -> None:
         self._loop, self._cohorts = loop, cohorts
 
-    def start(self, name: str, *, student: str, count: int, seed: int = 0) -> Cohort:
-        return Cohort(self._loop, self._loop.run(self._cohorts.start(name, student=student, count=count, seed=seed)))
+    def start(self, name: str, *, student: str, count: int, seed: int = 0, durability: DurabilityLike = None) -> Cohort:
+        starting = self._cohorts.start(name, student=student, count=count, seed=seed, durability=durability)
+        return Cohort(self._loop, self._loop.run(starting))
 
     def list(self) -> list[CohortInfo]:
         return self._loop.run(self._cohorts.list())
@@ -109,5 +111,5 @@ class Snapshots:
     def __init__(self, loop: LoopThread, snapshots: AsyncSnapshots) -> None:
         self._loop, self._snapshots = loop, snapshots
 
-    def restore(self, snapshot: str, name: str) -> Cohort:
-        return Cohort(self._loop, self._loop.run(self._snapshots.restore(snapshot, name)))
+    def restore(self, snapshot: str, name: str, *, durability: DurabilityLike = None) -> Cohort:
+        return Cohort(self._loop, self._loop.run(self._snapshots.restore(snapshot, name, durability=durability)))

@@ -9,6 +9,7 @@ from plures.v1.queue_pb2 import Queue
 from plures.v1.student_pb2 import Student
 from plures.v1.task_pb2 import Task
 
+from .durability import Durability
 from .names import short
 
 
@@ -77,6 +78,7 @@ class CohortInfo:
     state_bytes: int
     min_step: int
     max_step: int
+    durability: Durability
 
     @classmethod
     def read(cls, message: Cohort) -> Self:
@@ -90,6 +92,7 @@ class CohortInfo:
             state_bytes=message.state_bytes,
             min_step=message.min_step,
             max_step=message.max_step,
+            durability=Durability.read(message.durability),
         )
 
 

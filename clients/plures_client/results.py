@@ -17,10 +17,13 @@ from .tensors import decode
 
 @dataclass(frozen=True)
 class ActResult:
-    """The actions taken, int32 [N], and, when they were asked for, the log-probabilities of all actions, [N, A]."""
+    """The actions taken, int32 [N]; when they were asked for, the log-probabilities of all actions, [N, A], and the
+    steps that each agent then has behind it, uint64 [N].
+    """
 
     action: NDArray[np.int32]
     log_probs: NDArray[np.float32] | None
+    step: NDArray[np.uint64] | None = None
 
     @classmethod
     def join(cls, parts: Sequence["ActResult"]) -> "ActResult":
@@ -28,7 +31,12 @@ class ActResult:
         if len(parts) == 1:
             return parts[0]
         log_probs = [part.log_probs for part in parts if part.log_probs is not None]
-        return cls(np.concatenate([part.action for part in parts]), np.concatenate(log_probs) if log_probs else None)
+        step = [part.step for part in parts if part.step is not None]
+        return cls(
+            np.concatenate([part.action for part in parts]),
+            np.concatenate(log_probs) if log_probs else None,
+            np.concatenate(step) if step else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ class Actor:
         first = 0
         for ready in group:
             rows = slice(first, first := first + len(ready.ordinals))
-            _finish(ready, stepper.pages, logits_BA[rows], action_B[rows])
+            result = _finish(ready, stepper.pages, logits_BA[rows], action_B[rows])
+            self._pool.journals.acted(ready.cohort, ready.request, result)
 
     def _take_group(self) -> list[_Ready]:
         group: list[_Ready] = []
@@ -140,7 +141,7 @@ def _turned_over(stepper: Stepper, page: Handles) -> Turnover:
     return pages.turn_over(page, keep=in_parts)
 
 
-def _finish(ready: _Ready, pages: Pages, logits_BA: Tensor, action_B: Tensor) -> None:
+def _finish(ready: _Ready, pages: Pages, logits_BA: Tensor, action_B: Tensor) -> ActResult:
     request, cohort, ordinals = ready.request, ready.cohort, ready.ordinals
     taken = (action_B if request.action is None else request.action).cpu().numpy()
     log_probs = logits_BA.log_softmax(-1).cpu().numpy() if request.want_log_probs else None
@@ -150,7 +151,7 @@ def _finish(ready: _Ready, pages: Pages, logits_BA: Tensor, action_B: Tensor) ->
     cohort.last_action[ordinals] = taken
     cohort.reward[ordinals] = 0
     cohort.busy[ordinals] = False
-    answer(request.future, ActResult(taken, log_probs))
+    return ActResult(taken, log_probs, cohort.step[ordinals] if request.want_steps else None)
 
 
 def _abandon(ready: _Ready, pages: Pages, error: Exception) -> None:

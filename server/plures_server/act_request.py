@@ -27,10 +27,11 @@ _REWARDS = Box(-np.inf, np.inf, ())
 
 @dataclass(frozen=True)
 class ActResult:
-    """action int32 [B]; log_probs float32 [B, A] when they were asked for."""
+    """action int32 [B]; log_probs float32 [B, A] and steps behind each agent int64 [B] when they were asked for."""
 
     action: NDArray[np.int32]
     log_probs: NDArray[np.float32] | None
+    step: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class ActRequest:
     done: Tensor | None = None
     action: Tensor | None = None
     want_log_probs: bool = False
+    want_steps: bool = False
     future: "Future[ActResult]" = field(default_factory=Future, compare=False)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plures_students.model import NO_ACTION
 
+from .durable.journal import Journal
 from .errors import AgentsBusy, InvalidArgument, UnknownAgent
 from .pages import NEWBORN, Handles
 from .students import ServedStudent
@@ -27,6 +28,8 @@ class Cohort:
     reward: NDArray[np.float32]
     alive: NDArray[np.bool_]
     parent: str = ""
+    # Where what is done to the agents is logged; None when they end with the server.
+    journal: Journal | None = field(default=None, init=False, repr=False)
     busy: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:

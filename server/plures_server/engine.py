@@ -19,7 +19,8 @@ import torch
 from .act import Actor
 from .act_request import ActRequest, ActResult
 from .crew import Crew
-from .errors import EngineOverloaded, EngineStopped
+from .durable.journals import Journals
+from .errors import EngineOverloaded, EngineStopped, LogUnavailable
 from .futures import answer
 from .pool import Pool, PoolConfig
 from .stepper import TILES, Stepper
@@ -40,10 +41,18 @@ class EngineConfig:
 class Engine:
     """Start it, await its work from asyncio, stop it. What raises in the work raises where it is awaited."""
 
-    def __init__(self, config: EngineConfig, pool: PoolConfig, students: Students, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        pool: PoolConfig,
+        students: Students,
+        device: torch.device,
+        journals: Journals | None = None,
+    ) -> None:
         self._config = config
         self.students = students
-        self.pool = Pool(pool, students, device)
+        self.pool = Pool(pool, students, device, journals)
+        self.journals = self.pool.journals
         self._crew = Crew(device)
         self.steppers = {s.name: Stepper(s, self.pool.pages(s), self._crew, config.tiles) for s in students.all()}
         self._actor = Actor(self.pool, self.steppers)
@@ -55,6 +64,7 @@ class Engine:
         self._stopping = False
 
     def start(self) -> None:
+        self.journals.committer.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -63,29 +73,45 @@ class Engine:
             self._stopping = True
             self._inbox.put(None)
         self._thread.join()
+        self.journals.committer.close()
         self._crew.close()
         self.pool.close()
 
     async def call(self, work: Callable[[Pool], T]) -> T:
         """Do a short piece of work on the pool. It may be done even when the caller is cancelled meanwhile."""
         self._check_room()
-        return await asyncio.wrap_future(self._ask(work))
+        return await asyncio.wrap_future(self.ask(work))
+
+    def ask(self, work: Callable[[Pool], T]) -> "Future[T]":
+        """As `call`, for other threads; never refused for overload. The future tells when it is done."""
+        future: Future[T] = Future()
+        self._send(lambda: self.journals.answer(future, _attempt(lambda: work(self.pool))))
+        return future
 
     async def borrow(self, work: Callable[[Pool], T], give_back: Callable[[Pool, T], None]) -> T:
-        """As `call`, for work that takes something: `give_back` returns it when the caller is cancelled meanwhile."""
+        """As `call`, for work that takes something.
+
+        `give_back` returns it when the caller is cancelled meanwhile, or when it could not be logged.
+        """
         self._check_room()
-        future = self._ask(work)
+        taken: list[T] = []
+
+        def take(pool: Pool) -> T:
+            taken.append(work(pool))
+            return taken[0]
+
+        future = self.ask(take)
         try:
             return await asyncio.shield(asyncio.wrap_future(future))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, LogUnavailable):
             with contextlib.suppress(EngineStopped):
                 # In turn: what was taken, if it was, has been taken by then.
-                self._ask(lambda pool: give_back(pool, future.result()))
+                self.ask(lambda pool: give_back(pool, taken[0]) if taken else None)
             raise
 
     def give_back(self, work: Callable[[Pool], T]) -> "asyncio.Future[T]":
         """As `call`, for work that returns what was taken: never refused for overload, done without being awaited."""
-        return asyncio.wrap_future(self._ask(work))
+        return asyncio.wrap_future(self.ask(work))
 
     def act(self, request: ActRequest) -> "asyncio.Future[ActResult]":
         """Step agents once. Requests are carried out in the order of these calls; cancelling does not undo one."""
@@ -102,11 +128,6 @@ class Engine:
     def _check_room(self) -> None:
         if self._inbox.qsize() + len(self._actor.waiting) >= self._config.max_waiting:
             raise EngineOverloaded(f"{self._config.max_waiting:,} requests wait already; try again in a moment")
-
-    def _ask(self, work: Callable[[Pool], T]) -> "Future[T]":
-        future: Future[T] = Future()
-        self._send(lambda: answer(future, _attempt(lambda: work(self.pool))))
-        return future
 
     def _send(self, work: Callable[[], None]) -> None:
         with self._sending:
@@ -138,9 +159,9 @@ class Engine:
         try:
             next(job)
         except StopIteration as stop:
-            answer(future, stop.value)
+            self.journals.answer(future, stop.value)
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-            answer(future, error)
+            self.journals.answer(future, error)
         else:
             self._driven.append((job, future))
 

@@ -5,14 +5,19 @@ from plures_kernels.errors import InvalidArgument, PluresError
 __all__ = [
     "AgentsBusy",
     "AlreadyExists",
+    "DamagedLog",
     "DamagedSnapshot",
+    "DataFolderInUse",
     "EngineOverloaded",
     "EngineStopped",
     "InvalidArgument",
+    "LogFull",
+    "LogUnavailable",
     "PluresError",
     "PoolFull",
     "QueueFull",
     "QueueUnavailable",
+    "RecoveryRefused",
     "StudentMismatch",
     "TaskFailed",
     "TierUnavailable",
@@ -91,3 +96,23 @@ class QueueUnavailable(PluresError):
 
 class QueueFull(PluresError):
     """A queue holds as many items as it may; try again when some are done."""
+
+
+class LogUnavailable(PluresError):
+    """What a cohort was told could not be written to its log; it refuses more until the log works again."""
+
+
+class LogFull(LogUnavailable):
+    """As LogUnavailable, for want of space on the disk."""
+
+
+class DamagedLog(PluresError):
+    """A log or a checkpoint is not as it was written; nothing of it was loaded."""
+
+
+class RecoveryRefused(PluresError):
+    """Cohorts on the disk cannot be brought back as they were."""
+
+
+class DataFolderInUse(PluresError):
+    """Another server works on the data folder."""

@@ -69,6 +69,7 @@ class Lanes:
             getattr(cohort, field)[kept] = getattr(forks, field)[lanes]
         self._pages.release(forks.page[~lanes])
         self._forks = None
+        self._pool.journals.became(cohort, kept, self._pages)
 
     def drop(self) -> None:
         """Throw away what the forks have become."""

@@ -21,6 +21,11 @@ from grpc_health.v1 import health_pb2
 from plures_kernels.errors import PluresError
 
 from .attachments import Attachments
+from .durable.journals import Journals
+from .durable.keeper import Keeper
+from .durable.lock import held
+from .durable.policy import DurableConfig
+from .durable.recovery import recover
 from .engine import Engine, EngineConfig
 from .errors import InvalidArgument
 from .pages import ColdConfig
@@ -46,6 +51,8 @@ class ServerConfig:
     pool: PoolConfig
     device: torch.device
     redis_url: str | None
+    durable: DurableConfig
+    set_aside: tuple[str, ...] = ()
 
 
 async def serve(config: ServerConfig) -> None:
@@ -54,6 +61,7 @@ async def serve(config: ServerConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
+        stack.enter_context(held(config.data))
         engine = await stack.enter_async_context(_engine(config))
         url = config.redis_url
         if url is None:
@@ -75,12 +83,21 @@ async def serve(config: ServerConfig) -> None:
 @asynccontextmanager
 async def _engine(config: ServerConfig) -> AsyncIterator[Engine]:
     students = load_students(config.students, config.device)
-    engine = Engine(config.engine, config.pool, students, config.device)
+    journals = Journals(config.data / "durable", config.durable)
+    engine = Engine(config.engine, config.pool, students, config.device, journals)
+    keeper = Keeper(engine)
+    await asyncio.to_thread(recover, engine, config.set_aside)
     engine.start()
+    keeper.start()
     try:
         yield engine
     finally:
-        await asyncio.to_thread(engine.stop)
+        await asyncio.to_thread(_stop, keeper, engine)
+
+
+def _stop(keeper: Keeper, engine: Engine) -> None:
+    keeper.stop()
+    engine.stop()
 
 
 @asynccontextmanager
@@ -141,7 +158,9 @@ def _is_loopback(host: str) -> bool:
 @click.option(
     "--students", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints, one a student."
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("plures-data"), help="Snapshots and queues.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), default=Path("plures-data"), help="Snapshots, logs and queues."
+)
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, help="0 takes a free one and prints it.")
 @click.option("--insecure-bind", is_flag=True, help="Allow an address that others can reach; calls are not encrypted.")
@@ -152,6 +171,15 @@ def _is_loopback(host: str) -> bool:
 @click.option("--disk-gb", type=click.FloatRange(0), default=0.0, help="States beside those, in a file.")
 @click.option("--tier-dir", type=click.Path(path_type=Path), help="Folder of that file.  [default: tier, below --data]")
 @click.option("--redis-url", default=None, help="Redis ≥ 6.2 or Valkey for the queues.  [default: an embedded Valkey]")
+@click.option(
+    "--checkpoint-mb", type=click.IntRange(1), default=64, help="Log of a cohort that makes a new checkpoint due."
+)
+@click.option(
+    "--checkpoint-steps", type=click.IntRange(1), default=100_000_000, help="Logged agent-steps that make one due."
+)
+@click.option(
+    "--set-aside", multiple=True, metavar="JOURNAL", help="Start without the cohorts of a journal; keep its files."
+)
 def main(
     students: Path,
     data: Path,
@@ -165,6 +193,9 @@ def main(
     disk_gb: float,
     tier_dir: Path | None,
     redis_url: str | None,
+    checkpoint_mb: int,
+    checkpoint_steps: int,
+    set_aside: tuple[str, ...],
 ) -> None:
     """Serve students: a million copies, each learning on by itself."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -180,6 +211,8 @@ def main(
         ),
         _device(device),
         redis_url,
+        DurableConfig(checkpoint_bytes=checkpoint_mb << 20, checkpoint_steps=checkpoint_steps),
+        set_aside,
     )
     try:
         uvloop.run(serve(config))

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from .cohort import Cohort, Ordinals
+from .durable.journals import Journals
+from .durable.policy import Durability
 from .errors import AlreadyExists, InvalidArgument, PoolFull, UnknownCohort
 from .names import check_id
 from .pages import ColdConfig, Pages, TierUsage, make_pages
@@ -39,8 +41,11 @@ class PoolUsage:
 class Pool:
     """Starts, forks and retires agents. Everything it refuses leaves it as it was."""
 
-    def __init__(self, config: PoolConfig, students: Students, device: torch.device) -> None:
+    def __init__(
+        self, config: PoolConfig, students: Students, device: torch.device, journals: Journals | None = None
+    ) -> None:
         self.config = config
+        self.journals = journals or Journals()
         self.device = device
         self.students = students
         self._cohorts: dict[str, Cohort] = {}
@@ -59,15 +64,28 @@ class Pool:
     def all(self) -> list[Cohort]:
         return [self._cohorts[name] for name in sorted(self._cohorts)]
 
-    def start(self, name: str, student: str, count: int, seed: int) -> Cohort:
+    def start(self, name: str, student: str, count: int, seed: int, durability: Durability | None = None) -> Cohort:
         """Newborn agents; they own no page before they step."""
         self._check_room(name, count)
+        self.journals.check(durability)
         cohort = Cohort.newborn(name, self.students.get(student), count, seed)
         self.pages(cohort.student).retain(cohort.page)
-        return self.admit(cohort)
+        return self.admit(cohort, durability)
 
-    def fork(self, source: str, ordinals: Ordinals | None, copies: int, name: str, seed: int) -> Cohort:
-        """Copies of agents as they are; until one of them steps, copy and original share a page."""
+    def fork(
+        self,
+        source: str,
+        ordinals: Ordinals | None,
+        copies: int,
+        name: str,
+        seed: int,
+        durability: Durability | None = None,
+    ) -> Cohort:
+        """Copies of agents as they are; until one of them steps, copy and original share a page.
+
+        None as durability stands for that of the source.
+        """
+        self.journals.check(durability)
         cohort = self.get(source)
         if copies < 1:
             raise InvalidArgument(f"copies must be at least 1, not {copies}")
@@ -75,14 +93,23 @@ class Pool:
         self._check_room(name, len(chosen) * copies)
         forked = cohort.fork(chosen, copies, name, seed)
         self.pages(cohort.student).retain(forked.page)
-        return self.admit(forked)
+        self.admit(forked)
+        self.journals.forked(cohort, ordinals, copies, forked, durability)
+        return forked
 
-    def admit(self, cohort: Cohort) -> Cohort:
+    def admit(self, cohort: Cohort, durability: Durability | None = None) -> Cohort:
         """Take in a cohort whose pages are retained already."""
         self._check_room(cohort.name, int(cohort.alive.sum()))
         self._cohorts[cohort.name] = cohort
         self._agents += int(cohort.alive.sum())
+        if durability is not None:
+            self.journals.open(cohort, durability)
         return cohort
+
+    def exchange(self, cohorts: dict[str, Cohort]) -> dict[str, Cohort]:
+        """Know these cohorts by name instead of those there are, which are returned: names that recoveries use."""
+        before, self._cohorts = self._cohorts, cohorts
+        return before
 
     def retire(self, name: str, ordinals: Ordinals | None) -> int:
         """End agents, free their states, and say how many were ended; a cohort without agents is gone."""
@@ -93,10 +120,13 @@ class Pool:
         self._agents -= len(chosen)
         if not cohort.alive.any():
             del self._cohorts[name]
+        self.journals.retired(cohort, ordinals)
         return len(chosen)
 
     def select(self, cohort: Cohort, ordinals: Ordinals | None) -> Ordinals:
-        """The ordinals after `Cohort.check`; None selects all that are alive."""
+        """The ordinals after `Cohort.check`; None selects all that are alive. Raises LogUnavailable, too."""
+        if cohort.journal is not None:
+            cohort.journal.check_open()
         return cohort.check(np.flatnonzero(cohort.alive) if ordinals is None else ordinals)
 
     def own_bytes(self, cohort: Cohort) -> int:

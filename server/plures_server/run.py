@@ -69,6 +69,7 @@ class Run:
         # To an agent that has lived before, a new task is a new episode.
         self._done_B = (wave.step > 0).to(torch.uint8)
         self._agent_steps = 0
+        self._taken = (0, 0)
         self._seconds = 0.0
         self._record: list[Tensor] = []
 
@@ -91,6 +92,24 @@ class Run:
             return (yield from self._ticks(seconds))
         finally:
             self.advancing = False
+
+    def go_on_to(self, tick: int) -> Generator[None, None, None]:
+        """Make whole ticks until so many are made; yields after each few tiles."""
+        while self.tick < tick:
+            yield from self._one_tick()
+
+    def take_steps(self) -> tuple[int, int]:
+        """Ticks, and steps of all agents together, since this was asked last."""
+        before, self._taken = self._taken, (self.tick, self._agent_steps)
+        return self.tick - before[0], self._agent_steps - before[1]
+
+    def is_between_ticks(self, step_before_B: NDArray[np.int64]) -> bool:
+        """Whether every agent, with so many steps behind it when the run began, has made its step of each tick.
+
+        When a tick failed, some have and some have not.
+        """
+        made_B = self.wave.step.cpu().numpy() - step_before_B
+        return bool((made_B == np.minimum(-self._minus_steps, self.tick)).all())
 
     def _ticks(self, seconds: float) -> Generator[None, None, Progress]:
         began, first = time.perf_counter(), self.tick

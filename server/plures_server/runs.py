@@ -1,7 +1,7 @@
 """Runs on a cohort's agents: taking the agents out of the pool, and putting them back as they have become."""
 
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,6 +48,14 @@ class CohortRun:
     run: Run
     cohort: Cohort
     ordinals: Ordinals
+    # In the cohort's journal; 0 when the run is not logged.
+    number: int = 0
+
+    def advance(self, pool: Pool, seconds: float) -> Generator[None, None, Progress]:
+        """As `Run.advance`; what is reported is on the disk first, when the cohort is logged."""
+        progress = yield from self.run.advance(seconds)
+        pool.journals.ticked(self, ended=False)
+        return progress
 
     def finish(self, pool: Pool) -> Generator[None, None, None]:
         """Put the agents back, once the run is between ticks."""
@@ -71,7 +79,7 @@ def begin(pool: Pool, stepper: Stepper, request: RunRequest) -> CohortRun:
     episode = Watched(request.task, task, parameters, seeds, steps)
     begun = take(pool, stepper, cohort, ordinals, episode, steps)
     begun.run.recorded = request.record
-    return begun
+    return replace(begun, number=pool.journals.began(cohort, request))
 
 
 def checked_steps(steps: int | NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -124,6 +132,7 @@ def take(
 def put_back(pool: Pool, begun: CohortRun) -> None:
     """Write the agents' new selves into their cohort; those that a run never came to are as they were."""
     run, cohort, ordinals = begun.run, begun.cohort, begun.ordinals
+    pool.journals.ticked(begun, ended=True)
     step = run.wave.step.cpu().numpy()
     cohort.busy[ordinals] = False
     cohort.page[ordinals] = pool.pages(cohort.student).settle(run.states, step > cohort.step[ordinals])
@@ -136,7 +145,7 @@ async def run_to_end(engine: Engine, begun: CohortRun) -> AsyncGenerator[Progres
     """Drive a run, a slice at a time, while the caller asks on; then, or when it stops, put the agents back."""
     try:
         while not begun.run.finished:
-            yield await engine.drive(begun.run.advance(SLICE_SECONDS))
+            yield await engine.drive(begun.advance(engine.pool, SLICE_SECONDS))
     finally:
         # What is asked of the engine next, such as to drop the agents, must not overtake it.
         await to_its_end(engine.drive(begun.finish(engine.pool)))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from . import snapshot_files
 from .cohort import Cohort
+from .durable.policy import Durability
 from .engine import Engine
 from .errors import StudentMismatch
 from .manifest import Manifest
@@ -23,7 +24,7 @@ from .names import check_id
 from .pages import Handles, Pages
 from .pool import Pool
 from .snapshot_files import AGENT_FIELDS, Written
-from .students import ServedStudent
+from .students import ServedStudent, Students
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +34,7 @@ AT_ONCE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class _Frozen:
+class Frozen:
     """A cohort as it was, and the references that keep its states so."""
 
     facts: dict[str, Any]
@@ -56,17 +57,19 @@ class Snapshots:
     async def write(self, cohort: str, name: str) -> Written:
         """Save a cohort; raise AlreadyExists when the name is taken."""
         target = self._folder / check_id(name, "snapshot")
-        frozen = await self._engine.borrow(lambda pool: _freeze(pool, cohort), lambda pool, frozen: frozen.let_go())
+        frozen = await self._engine.borrow(
+            lambda pool: _freeze_idle(pool, cohort), lambda pool, frozen: frozen.let_go()
+        )
         try:
             return await _in_thread(snapshot_files.write, target, frozen.facts, frozen.agents, frozen.pages.get)
         finally:
             await self._engine.give_back(lambda pool: frozen.let_go())
 
-    async def restore(self, name: str, cohort: str) -> Cohort:
+    async def restore(self, name: str, cohort: str, durability: Durability | None = None) -> Cohort:
         """Start a cohort from a snapshot: its agents with the seeds, steps and states they had."""
         source = self._folder / check_id(name, "snapshot")
         manifest = await _in_thread(snapshot_files.read_manifest, source)
-        student = self._student_for(manifest)
+        student = student_for(manifest, self._engine.students)
         pages = self._engine.pool.pages(student)
         agents = await _in_thread(snapshot_files.read_agents, source, manifest, student.config.actions)
         slots = await self._engine.borrow(
@@ -74,7 +77,7 @@ class Snapshots:
         )
         try:
             await self._fill(pages, slots, snapshot_files.read_pages(source, manifest))
-            return await self._engine.call(lambda pool: _admit(pool, cohort, manifest, agents, slots))
+            return await self._engine.call(lambda pool: admit(pool, cohort, manifest, agents, slots, durability))
         finally:
             await self._engine.give_back(lambda pool: pages.release(slots))
 
@@ -88,14 +91,16 @@ class Snapshots:
                 await self._engine.call(partial(_put, pages, held, states))
                 first += len(states)
 
-    def _student_for(self, manifest: Manifest) -> ServedStudent:
-        student = self._engine.students.get(manifest.student)
-        if student.digest != manifest.student_digest or student.config.page_floats != manifest.page_floats:
-            raise StudentMismatch(
-                f"the snapshot's agents are copies of {student.name!r} with the weights "
-                f"{manifest.student_digest[:12]}…, but loaded is {student.digest[:12]}…; load that student"
-            )
-        return student
+
+def student_for(manifest: Manifest, students: Students) -> ServedStudent:
+    """The student whose copies a snapshot holds; raise StudentMismatch when another is loaded under its name."""
+    student = students.get(manifest.student)
+    if student.digest != manifest.student_digest or student.config.page_floats != manifest.page_floats:
+        raise StudentMismatch(
+            f"the snapshot's agents are copies of {student.name!r} with the weights "
+            f"{manifest.student_digest[:12]}…, but loaded is {student.digest[:12]}…; load that student"
+        )
+    return student
 
 
 async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -108,9 +113,14 @@ async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
         raise
 
 
-def _freeze(pool: Pool, name: str) -> _Frozen:
+def _freeze_idle(pool: Pool, name: str) -> Frozen:
     cohort = pool.get(name)
     pool.select(cohort, None)  # refuses agents in the middle of a run
+    return freeze(pool, cohort)
+
+
+def freeze(pool: Pool, cohort: Cohort) -> Frozen:
+    """A cohort as it is; no run may be under way on its agents."""
     pages, student = pool.pages(cohort.student), cohort.student
     facts = {
         "student": student.name,
@@ -125,17 +135,26 @@ def _freeze(pool: Pool, name: str) -> _Frozen:
     agents["page"][~agents["alive"]] = 0
     held = agents["page"].numpy().copy()
     pages.retain(held)
-    return _Frozen(facts, agents, pages, held)
+    return Frozen(facts, agents, pages, held)
 
 
 def _put(pages: Pages, handles: Handles, states: Tensor, pool: Pool) -> None:
     pages.put(handles, states)
 
 
-def _admit(pool: Pool, name: str, manifest: Manifest, agents: dict[str, Tensor], slots: Handles) -> Cohort:
+def admit(
+    pool: Pool,
+    name: str,
+    manifest: Manifest,
+    agents: dict[str, Tensor],
+    slots: Handles,
+    durability: Durability | None = None,
+) -> Cohort:
+    """Start a cohort of the agents of a snapshot whose states are in these pages."""
+    pool.journals.check(durability)
     arrays = {field: agents[field].numpy() for field in AGENT_FIELDS}
     page = slots[arrays.pop("page")].astype(np.int32)
     student = pool.students.get(manifest.student)
-    cohort = pool.admit(Cohort(name, student, manifest.seed, page=page, parent=manifest.parent, **arrays))
+    cohort = pool.admit(Cohort(name, student, manifest.seed, page=page, parent=manifest.parent, **arrays), durability)
     pool.pages(student).retain(page[cohort.alive])
     return cohort

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import numpy as np
 import pytest
-from plures_client import AsyncClient, Client, Items
+from plures_client import AsyncClient, Client, Durability, Items
 from plures_client.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -274,3 +274,29 @@ def test_a_server_that_is_gone_is_told_apart_from_one_that_refuses(launch_server
         server.kill()
         with pytest.raises(Unavailable, match=f"no Plures server answers at {server.address}"):
             client.students.list()
+
+
+def test_what_outlives_the_server_is_said_at_the_start_and_inherited(client, name):
+    cohort = client.cohorts.start(name, student="bandit", count=2, durability="log")
+    assert cohort.describe().durability.level == "log"
+    assert cohort.fork(f"{name}-f").describe().durability.level == "log"
+    assert cohort.fork(f"{name}-n", durability="none").describe().durability.level == "none"
+    often = Durability("snapshot", every_seconds=5, every_steps=100)
+    assert cohort.fork(f"{name}-s", durability=often).describe().durability == often
+    for ended in (name, f"{name}-f", f"{name}-n", f"{name}-s"):
+        client.cohort(ended).retire()
+
+
+def test_agents_say_how_many_steps_they_have_behind_them(cohort):
+    before = cohort.act(want_steps=True).step
+    after = cohort.act(want_steps=True).step
+    assert (after - before).tolist() == [1] * 100
+    assert cohort.act().step is None
+
+
+@pytest.mark.parametrize(
+    "durability", ["often", Durability("log", every_seconds=3), Durability("snapshot", every_steps=-1)]
+)
+def test_a_durability_that_makes_no_sense_is_refused(client, name, durability):
+    with pytest.raises(InvalidArgument):
+        client.cohorts.start(name, student="bandit", count=2, durability=durability)

@@ -46,7 +46,9 @@ def parts(ordinals: OrdinalsLike, seen: Seen) -> Iterator[tuple[OrdinalsLike, Se
         yield some, cast(Seen, {name: array[rows] for name, array in arrays.items()})
 
 
-def act_request(number: int, cohort: str, ordinals: OrdinalsLike, want_log_probs: bool, seen: Seen) -> ActRequest:
+def act_request(
+    number: int, cohort: str, ordinals: OrdinalsLike, want_log_probs: bool, want_steps: bool, seen: Seen
+) -> ActRequest:
     """The message of one step; raise InvalidArgument when an array does not have a row for each agent."""
     tensors = {
         name: encode(array, DTYPES.get(name) or _observation_dtype(array))
@@ -57,15 +59,19 @@ def act_request(number: int, cohort: str, ordinals: OrdinalsLike, want_log_probs
         cohort=full("cohorts", cohort),
         ordinals=wire_ordinals.encode(ordinals),
         want_log_probs=want_log_probs,
+        want_steps=want_steps,
         **tensors,
     )
 
 
 def act_result(response: ActResponse) -> ActResult:
     action = decode(response.action, np.int32, (None,))
-    if not response.HasField("log_probs"):
-        return ActResult(action, None)
-    return ActResult(action, decode(response.log_probs, np.float32, (len(action), None)))
+    log_probs = step = None
+    if response.HasField("log_probs"):
+        log_probs = decode(response.log_probs, np.float32, (len(action), None))
+    if response.HasField("step"):
+        step = decode(response.step, np.uint64, (len(action),))
+    return ActResult(action, log_probs, step)
 
 
 class AsyncActStream:
@@ -96,14 +102,19 @@ class AsyncActStream:
         await self._reader
 
     async def send(
-        self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]
+        self,
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        want_steps: bool = False,
+        **seen: Unpack[Seen],
     ) -> asyncio.Future[ActResult]:
         """Send one step of at most 262,144 agents; the future has its result.
 
         Raises:
             InvalidArgument: an array does not fit. Unavailable, …: the stream broke.
         """
-        request = act_request(next(self._numbers), self._cohort, ordinals, want_log_probs, seen)
+        request = act_request(next(self._numbers), self._cohort, ordinals, want_log_probs, want_steps, seen)
         await self._places.acquire()
         answer: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = answer
@@ -111,10 +122,15 @@ class AsyncActStream:
         return answer
 
     async def act(
-        self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]
+        self,
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        want_steps: bool = False,
+        **seen: Unpack[Seen],
     ) -> ActResult:
         """Send one step and wait for its result."""
-        return await (await self.send(ordinals, want_log_probs=want_log_probs, **seen))
+        return await (await self.send(ordinals, want_log_probs=want_log_probs, want_steps=want_steps, **seen))
 
     async def _write(self, request: ActRequest) -> None:
         try:

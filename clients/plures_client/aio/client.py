@@ -4,6 +4,8 @@ from typing import Self
 
 from plures.v1.agent_pb2 import GetPoolRequest, ListCohortsRequest, RestoreRequest, StartCohortRequest
 
+from ..durability import DurabilityLike
+from ..durability import encode as encode_durability
 from ..names import full
 from ..records import CohortInfo, PoolInfo
 from ..whole import whole
@@ -64,13 +66,16 @@ class AsyncCohorts:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def start(self, name: str, *, student: str, count: int, seed: int = 0) -> AsyncCohort:
-        """Start `count` newborn agents of a student."""
+    async def start(
+        self, name: str, *, student: str, count: int, seed: int = 0, durability: DurabilityLike = None
+    ) -> AsyncCohort:
+        """Start `count` newborn agents of a student; `durability` says what of them outlives the server."""
         request = StartCohortRequest(
             cohort_id=name,
             student=full("students", student),
             count=whole(count, 32, "count"),
             seed=whole(seed, 64, "seed"),
+            durability=encode_durability(durability),
         )
         answer = await self._wire.call(self._wire.to.agents.StartCohort, request)
         return started(self._wire, answer.cohort)
@@ -87,12 +92,14 @@ class AsyncSnapshots:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def restore(self, snapshot: str, name: str) -> AsyncCohort:
+    async def restore(self, snapshot: str, name: str, *, durability: DurabilityLike = None) -> AsyncCohort:
         """Start cohort `name` from a snapshot.
 
         Raises:
             NotFound: no such snapshot. DataLoss: a damaged file. FailedPrecondition: it is another student's.
         """
-        request = RestoreRequest(snapshot=full("snapshots", snapshot), cohort_id=name)
+        request = RestoreRequest(
+            snapshot=full("snapshots", snapshot), cohort_id=name, durability=encode_durability(durability)
+        )
         answer = await self._wire.call(self._wire.to.agents.Restore, request)
         return started(self._wire, answer.cohort)

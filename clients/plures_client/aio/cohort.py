@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from plures.v1.agent_pb2 import Cohort, ForkRequest, GetCohortRequest, RetireRequest, SnapshotRequest
 
 from .. import ordinals as wire_ordinals
+from ..durability import DurabilityLike
+from ..durability import encode as encode_durability
 from ..names import full, short
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
@@ -45,7 +47,12 @@ class AsyncCohort:
         return CohortInfo.read(answer.cohort)
 
     async def act(
-        self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]
+        self,
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        want_steps: bool = False,
+        **seen: Unpack[Seen],
     ) -> ActResult:
         """Step agents once, all of them or those named.
 
@@ -54,7 +61,8 @@ class AsyncCohort:
         """
         async with AsyncActStream(self._wire, self.name, window=32, timeout_s=self._wire.timeout_s) as stream:
             answers = [
-                await stream.send(some, want_log_probs=want_log_probs, **rows) for some, rows in parts(ordinals, seen)
+                await stream.send(some, want_log_probs=want_log_probs, want_steps=want_steps, **rows)
+                for some, rows in parts(ordinals, seen)
             ]
         return ActResult.join([await answer for answer in answers])
 
@@ -80,7 +88,15 @@ class AsyncCohort:
         request = run_request(self.name, task, steps=steps, seed=seed, record=record, ordinals=ordinals)
         return AsyncRun(self._wire, request, parameters)
 
-    async def fork(self, name: str, ordinals: OrdinalsLike = None, *, copies: int = 1, seed: int = 0) -> "AsyncCohort":
+    async def fork(
+        self,
+        name: str,
+        ordinals: OrdinalsLike = None,
+        *,
+        copies: int = 1,
+        seed: int = 0,
+        durability: DurabilityLike = None,
+    ) -> "AsyncCohort":
         """Start cohort `name` of `copies` copies of each agent as it is now: the first agent's copies come first."""
         request = ForkRequest(
             name=self._full,
@@ -88,6 +104,7 @@ class AsyncCohort:
             copies=whole(copies, 32, "copies"),
             cohort_id=name,
             seed=whole(seed, 64, "seed"),
+            durability=encode_durability(durability),
         )
         answer = await self._wire.call(self._wire.to.agents.Fork, request)
         return started(self._wire, answer.cohort)

@@ -9,6 +9,7 @@ from .connect import connected
 from .output import Row, human_bytes, json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from ..durability import Level
     from ..records import CohortInfo
 
 
@@ -22,6 +23,12 @@ def ordinal_range(text: str) -> range:
 
 ordinals_option = click.option(
     "--ordinals", type=ordinal_range, metavar="RANGE", help="Which agents: 7, or 0-99.  [default: all]"
+)
+durability_option = click.option(
+    "--durability",
+    type=click.Choice(["none", "snapshot", "log"]),
+    default=None,
+    help="What outlives the server: nothing, the last automatic snapshot, every acknowledged step.",
 )
 seed_option = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0)
 
@@ -44,11 +51,13 @@ def list_cohorts(as_json: bool) -> None:
 @click.option("--student", required=True)
 @click.option("--count", type=click.IntRange(1, 2**32 - 1), required=True, help="Agents to start.")
 @seed_option
+@durability_option
 @json_option
-def start(cohort: str, student: str, count: int, seed: int, as_json: bool) -> None:
+def start(cohort: str, student: str, count: int, seed: int, durability: "Level | None", as_json: bool) -> None:
     """Start COHORT of newborn agents."""
     with connected() as client:
-        _show([client.cohorts.start(cohort, student=student, count=count, seed=seed).describe()], as_json)
+        started = client.cohorts.start(cohort, student=student, count=count, seed=seed, durability=durability)
+        _show([started.describe()], as_json)
 
 
 @cohorts.command()
@@ -57,11 +66,21 @@ def start(cohort: str, student: str, count: int, seed: int, as_json: bool) -> No
 @ordinals_option
 @click.option("--copies", type=click.IntRange(1, 2**32 - 1), default=1, help="Copies of each agent.")
 @seed_option
+@durability_option
 @json_option
-def fork(cohort: str, name: str, ordinals: range | None, copies: int, seed: int, as_json: bool) -> None:
-    """Start cohort NAME of copies of COHORT's agents as they are now."""
+def fork(
+    cohort: str,
+    name: str,
+    ordinals: range | None,
+    copies: int,
+    seed: int,
+    durability: "Level | None",
+    as_json: bool,
+) -> None:
+    """Start cohort NAME of copies of COHORT's agents as they are now; as durable, if nothing else is said."""
     with connected() as client:
-        _show([client.cohort(cohort).fork(name, ordinals, copies=copies, seed=seed).describe()], as_json)
+        forked = client.cohort(cohort).fork(name, ordinals, copies=copies, seed=seed, durability=durability)
+        _show([forked.describe()], as_json)
 
 
 @cohorts.command()
@@ -93,20 +112,24 @@ def snapshot(cohort: str, snapshot: str, as_json: bool) -> None:
 @cohorts.command()
 @click.argument("snapshot")
 @click.argument("cohort")
+@durability_option
 @json_option
-def restore(snapshot: str, cohort: str, as_json: bool) -> None:
+def restore(snapshot: str, cohort: str, durability: "Level | None", as_json: bool) -> None:
     """Start COHORT from SNAPSHOT."""
     with connected() as client:
-        _show([client.snapshots.restore(snapshot, cohort).describe()], as_json)
+        _show([client.snapshots.restore(snapshot, cohort, durability=durability).describe()], as_json)
 
 
 def _show(found: "list[CohortInfo]", as_json: bool) -> None:
     if as_json:
         return print_json(found)
-    return print_table(["cohort", "student", "alive", "of", "steps", "states", "parent"], [_row(c) for c in found])
+    return print_table(
+        ["cohort", "student", "alive", "of", "steps", "states", "parent", "durability"], [_row(c) for c in found]
+    )
 
 
 def _row(cohort: "CohortInfo") -> Row:
     steps = f"{cohort.min_step:,} to {cohort.max_step:,}"
     states = human_bytes(cohort.state_bytes)
-    return cohort.name, cohort.student, cohort.alive, cohort.count, steps, states, cohort.parent
+    of, durability = cohort.count, cohort.durability.level
+    return cohort.name, cohort.student, cohort.alive, of, steps, states, cohort.parent, durability

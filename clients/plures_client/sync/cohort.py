@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..aio.acting import Seen
 from ..aio.cohort import Answer, AsyncCohort, Problem, Strategy
+from ..durability import DurabilityLike
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
 from ..results import ActResult
@@ -29,8 +30,15 @@ class Cohort:
     def describe(self) -> CohortInfo:
         return self._loop.run(self._cohort.describe())
 
-    def act(self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]) -> ActResult:
-        return self._loop.run(self._cohort.act(ordinals, want_log_probs=want_log_probs, **seen))
+    def act(
+        self,
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        want_steps: bool = False,
+        **seen: Unpack[Seen],
+    ) -> ActResult:
+        return self._loop.run(self._cohort.act(ordinals, want_log_probs=want_log_probs, want_steps=want_steps, **seen))
 
     def act_stream(self, *, window: int = 32) -> ActStream:
         return ActStream(self._loop, self._cohort.act_stream(window=window))
@@ -48,8 +56,17 @@ class Cohort:
         run = self._cohort.run(task, parameters, steps=steps, seed=seed, record=record, ordinals=ordinals)
         return Run(self._loop, run)
 
-    def fork(self, name: str, ordinals: OrdinalsLike = None, *, copies: int = 1, seed: int = 0) -> "Cohort":
-        return Cohort(self._loop, self._loop.run(self._cohort.fork(name, ordinals, copies=copies, seed=seed)))
+    def fork(
+        self,
+        name: str,
+        ordinals: OrdinalsLike = None,
+        *,
+        copies: int = 1,
+        seed: int = 0,
+        durability: DurabilityLike = None,
+    ) -> "Cohort":
+        forking = self._cohort.fork(name, ordinals, copies=copies, seed=seed, durability=durability)
+        return Cohort(self._loop, self._loop.run(forking))
 
     def snapshot(self, name: str) -> SnapshotInfo:
         return self._loop.run(self._cohort.snapshot(name))

@@ -61,12 +61,26 @@ class ActStream:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._loop.run(self._stream.__aexit__(kind, *rest))
 
-    def send(self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]) -> Pending:
-        sent = self._stream.send(ordinals, want_log_probs=want_log_probs, **seen)
+    def send(
+        self,
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        want_steps: bool = False,
+        **seen: Unpack[Seen],
+    ) -> Pending:
+        sent = self._stream.send(ordinals, want_log_probs=want_log_probs, want_steps=want_steps, **seen)
         return Pending(self._loop, self._loop.run(sent))
 
-    def act(self, ordinals: OrdinalsLike = None, *, want_log_probs: bool = False, **seen: Unpack[Seen]) -> ActResult:
-        return self._loop.run(self._stream.act(ordinals, want_log_probs=want_log_probs, **seen))
+    def act(
+        self,
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        want_steps: bool = False,
+        **seen: Unpack[Seen],
+    ) -> ActResult:
+        return self._loop.run(self._stream.act(ordinals, want_log_probs=want_log_probs, want_steps=want_steps, **seen))
 
 
 async def _wait(answer: "asyncio.Future[ActResult]") -> ActResult:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 
+import numpy as np
 from plures.v1 import agent_pb2 as pb
 
 from .. import names
@@ -66,7 +67,8 @@ async def _response(identifier: int, future: "asyncio.Future[ActResult]") -> pb.
     except Exception as error:  # noqa: BLE001 - answered in its place, so that the stream goes on
         return pb.ActResponse(id=identifier, error=item_error(error))
     log_probs = None if result.log_probs is None else tensor_to(result.log_probs)
-    return pb.ActResponse(id=identifier, action=tensor_to(result.action), log_probs=log_probs)
+    step = None if result.step is None else tensor_to(result.step.astype(np.uint64))
+    return pb.ActResponse(id=identifier, action=tensor_to(result.action), log_probs=log_probs, step=step)
 
 
 def act_request(request: pb.ActRequest) -> ActRequest:
@@ -79,4 +81,5 @@ def act_request(request: pb.ActRequest) -> ActRequest:
         done=torch_from(request.done, "done") if request.HasField("done") else None,
         action=torch_from(request.action, "action") if request.HasField("action") else None,
         want_log_probs=request.want_log_probs,
+        want_steps=request.want_steps,
     )

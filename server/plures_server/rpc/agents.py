@@ -9,6 +9,7 @@ from plures.v1 import agent_pb2_grpc
 
 from .. import names
 from ..cohort import Cohort
+from ..durable.policy import Durability, durability_from, durability_message
 from ..engine import Engine
 from ..pool import Pool
 from ..snapshots import Snapshots
@@ -24,9 +25,11 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         self._snapshots = snapshots
 
     async def StartCohort(self, request: pb.StartCohortRequest, context: Any) -> pb.StartCohortResponse:
-        student = names.parse(request.student, "students")
+        student, durability = names.parse(request.student, "students"), durability_from(request.durability)
         message = await self._engine.call(
-            lambda pool: cohort_message(pool, pool.start(request.cohort_id, student, request.count, request.seed))
+            lambda pool: cohort_message(
+                pool, pool.start(request.cohort_id, student, request.count, request.seed, durability)
+            )
         )
         return pb.StartCohortResponse(cohort=message)
 
@@ -41,9 +44,10 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
     async def Fork(self, request: pb.ForkRequest, context: Any) -> pb.ForkResponse:
         source, ordinals = names.parse(request.name, "cohorts"), ordinals_from(request.ordinals)
+        durability = durability_from(request.durability)
         message = await self._engine.call(
             lambda pool: cohort_message(
-                pool, pool.fork(source, ordinals, request.copies, request.cohort_id, request.seed)
+                pool, pool.fork(source, ordinals, request.copies, request.cohort_id, request.seed, durability)
             )
         )
         return pb.ForkResponse(cohort=message)
@@ -59,7 +63,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         )
 
     async def Restore(self, request: pb.RestoreRequest, context: Any) -> pb.RestoreResponse:
-        cohort = await self._snapshots.restore(names.parse(request.snapshot, "snapshots"), request.cohort_id)
+        snapshot, durability = names.parse(request.snapshot, "snapshots"), durability_from(request.durability)
+        cohort = await self._snapshots.restore(snapshot, request.cohort_id, durability)
         return pb.RestoreResponse(cohort=await self._engine.call(lambda pool: cohort_message(pool, cohort)))
 
     async def GetPool(self, request: pb.GetPoolRequest, context: Any) -> pb.GetPoolResponse:
@@ -93,4 +98,5 @@ def cohort_message(pool: Pool, cohort: Cohort) -> pb.Cohort:
         state_bytes=pool.own_bytes(cohort),
         min_step=least,
         max_step=most,
+        durability=durability_message(Durability() if cohort.journal is None else cohort.journal.durability),
     )

@@ -34,12 +34,23 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.PoolFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.EngineOverloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.LogFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.RecoveryRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.DamagedLog: grpc.StatusCode.DATA_LOSS,
     errors.DamagedSnapshot: grpc.StatusCode.DATA_LOSS,
     errors.QueueUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.EngineStopped: grpc.StatusCode.UNAVAILABLE,
+    errors.LogUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.DataFolderInUse: grpc.StatusCode.UNAVAILABLE,
 }
 _UNEXPECTED = "an unexpected error, which the server has logged"
-RETRY_SECONDS = {errors.EngineOverloaded: 0.1, errors.QueueFull: 1.0, errors.QueueUnavailable: 1.0}
+RETRY_SECONDS = {
+    errors.EngineOverloaded: 0.1,
+    errors.QueueFull: 1.0,
+    errors.QueueUnavailable: 1.0,
+    errors.LogUnavailable: 2.0,
+    errors.LogFull: 2.0,
+}
 
 
 def reason(error: errors.PluresError) -> str:

@@ -253,7 +253,10 @@ def test_every_error_has_a_code() -> None:
     assert raised == CODES.keys()
 
 
-@pytest.mark.parametrize("kind", [errors.EngineOverloaded, errors.QueueFull, errors.QueueUnavailable])
+@pytest.mark.parametrize(
+    "kind",
+    [errors.EngineOverloaded, errors.QueueFull, errors.QueueUnavailable, errors.LogUnavailable, errors.LogFull],
+)
 def test_what_is_worth_trying_again_says_when(kind: type[errors.PluresError]) -> None:
     status = status_of(kind("a moment"))
     assert [detail.TypeName() for detail in status.details] == ["google.rpc.ErrorInfo", "google.rpc.RetryInfo"]
