@@ -124,5 +124,4 @@ PEERS = (
     Peer("kda", "fla.ops.kda.naive", "naive_chunk_kda", gated),
     Peer("delta_product", "fla.ops.gated_delta_product.naive", "naive_recurrent_gated_delta_product", product),
     Peer("momentum", "fla.ops.momentum_delta_rule.naive", "recurrent_momentum_delta_rule_ref", momentum),
-    Peer("momentum", "fla.ops.momentum_delta_rule.naive", "chunk_momentum_delta_rule_ref", momentum),
 )
