@@ -44,10 +44,10 @@ def machine() -> str:
     return "; ".join([f"{processor()}, {cores} cores, {memory:.0f} GiB", *gpu, versions, f"commit {commit()}"])
 
 
-def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
     """One file a bench: what was measured, where, when, on which commit, and the rows of its table."""
     measured = datetime.now(UTC).isoformat(timespec="seconds")
-    report = {"part": part, "machine": machine(), "commit": commit(), "measured": measured, "rows": list(rows)}
+    report = {"part": part, "machine": machine(), "commit": commit(), "measured": measured, **facts, "rows": list(rows)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n")
 
