@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
+from gymnasium.spaces import Discrete
 from plures_students.commands import lives
 from plures_students.lives import read_lives
 
@@ -51,3 +53,25 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
     assert "exists; name a directory that does not" in again.output
     assert len(read_lives(people)) == 101
     assert not (tmp_path / "new").exists()
+
+
+def test_a_teacher_is_recorded(tmp_path: Path) -> None:
+    out = tmp_path / "lives"
+    options = ["--world", "bandit", "--learner", "thompson", "--lives", 3, "--steps", 20, "--set", "world.arms=3"]
+    result = run("record", *options, "--out", out)
+    assert result.exit_code == 0, result.output
+    recorded = read_lives(out)
+    assert recorded.card.action_space == Discrete(3)
+    assert recorded.lengths.tolist() == [20, 20, 20]
+    assert "exists" in run("record", *options, "--out", out).output
+
+
+@pytest.mark.parametrize(
+    "setting", ["arms=3", "world.arms", "world.=3", "dog.arms=3", "world.legs=2", "world.arms=two"]
+)
+def test_a_setting_that_makes_no_sense_is_refused(tmp_path: Path, setting: str) -> None:
+    options = ["--world", "bandit", "--learner", "ucb1", "--lives", 3, "--steps", 20, "--set", setting]
+    result = run("record", *options, "--out", tmp_path / "lives")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert not (tmp_path / "lives").exists()

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..lives import Lives, LivesError, Mapping, copy_shipped, import_csv, read_lives, shipped_names, split, write_lives
+from ..teachers import LEARNERS, WORLDS, make, record
 from .failing import fails_in_words
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -88,6 +89,36 @@ def copy(name: str, directory: Path) -> None:
     """Copy a data set that comes with Plures to a new directory."""
     copy_shipped(name, directory)
     click.echo(f"{directory}: {name}, with its licence and source note")
+
+
+@lives.command("record")
+@click.option("--world", type=click.Choice(sorted(WORLDS)), required=True)
+@click.option("--learner", type=click.Choice(sorted(LEARNERS)), required=True, help="The algorithm that lives.")
+@click.option("--lives", "count", type=click.IntRange(1), required=True, help="How many lives.")
+@click.option("--steps", type=click.IntRange(1), required=True, help="Steps of each life.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the learner or the world.")
+@click.option("--out", type=DIRECTORY, required=True)
+@fails_in_words
+def record_(world: str, learner: str, count: int, steps: int, seed: int, settings: tuple[str, ...], out: Path) -> None:
+    """Record the lives of a teacher that is an algorithm, e.g. --set learner.epsilon=0.2 --set world.arms=3."""
+    _refuse_existing(out)
+    wanted = _settings(settings)
+    data = record(make(WORLDS, world, wanted["world"]), make(LEARNERS, learner, wanted["learner"]), count, steps, seed)
+    write_lives(out, data)
+    click.echo(f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps")
+
+
+def _settings(texts: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """`world.arms=3` as {"world": {"arms": "3"}}."""
+    chosen: dict[str, dict[str, str]] = {"world": {}, "learner": {}}
+    for text in texts:
+        whose, _, setting = text.partition(".")
+        name, _, value = setting.partition("=")
+        if whose not in chosen or not name or not value:
+            raise LivesError(f"setting {text!r} is not world.NAME=VALUE or learner.NAME=VALUE")
+        chosen[whose][name] = value
+    return chosen
 
 
 def _refuse_existing(directory: Path) -> None:

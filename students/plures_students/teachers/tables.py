@@ -1,0 +1,87 @@
+"""Teachers that keep a table over what they see: Q-learning and an actor with a critic.
+
+Shapes: B lives, O observations, A actions.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from plures_kernels.errors import InvalidArgument
+
+from .learner import Real, Step, Whole, epsilon_greedy, softmax
+
+
+@dataclass(frozen=True)
+class QLearner:
+    """Q-learning (Watkins 1989; Sutton & Barto 2018, eq. 6.8): Q ← Q + α (r + γ max Q' − Q).
+
+    It explores by chance with `epsilon`, or by softmax with `inverse_temperature`, as `explore` says. `forgetting`
+    draws all values but the one learned towards 0.
+    """
+
+    learning_rate: float = 0.3
+    discount: float = 0.0
+    forgetting: float = 0.0
+    explore: Literal["epsilon", "softmax"] = "epsilon"
+    epsilon: float = 0.1
+    inverse_temperature: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.explore not in ("epsilon", "softmax"):
+            raise InvalidArgument(f"explore {self.explore!r} is neither epsilon nor softmax")
+
+    def begin(self, lives: int, observations: int, actions: int) -> "_QLearner":
+        return _QLearner(self, np.zeros((lives, observations, actions)))
+
+
+@dataclass
+class _QLearner:
+    learner: QLearner
+    value_BOA: Real
+
+    def probabilities(self, observation_B: Whole) -> Real:
+        value_BA = self.value_BOA[np.arange(len(observation_B)), observation_B]
+        if self.learner.explore == "softmax":
+            return softmax(self.learner.inverse_temperature * value_BA)
+        return epsilon_greedy(value_BA, self.learner.epsilon)
+
+    def learn(self, now: Step) -> None:
+        rows, learner = np.arange(len(now.action_B)), self.learner
+        ahead_B = np.where(now.done_B, 0, self.value_BOA[rows, now.next_B].max(axis=1))
+        old_B = self.value_BOA[rows, now.observation_B, now.action_B]
+        new_B = old_B + learner.learning_rate * (now.reward_B + learner.discount * ahead_B - old_B)
+        if learner.forgetting:
+            self.value_BOA *= 1 - learner.forgetting
+        self.value_BOA[rows, now.observation_B, now.action_B] = new_B
+
+
+@dataclass(frozen=True)
+class ActorCritic:
+    """A softmax actor taught by a critic's temporal-difference error (Sutton & Barto 2018, §13.5, without traces)."""
+
+    actor_rate: float = 0.5
+    critic_rate: float = 0.2
+    discount: float = 0.9
+
+    def begin(self, lives: int, observations: int, actions: int) -> "_ActorCritic":
+        return _ActorCritic(self, np.zeros((lives, observations, actions)), np.zeros((lives, observations)))
+
+
+@dataclass
+class _ActorCritic:
+    learner: ActorCritic
+    preference_BOA: Real
+    value_BO: Real
+
+    def probabilities(self, observation_B: Whole) -> Real:
+        return softmax(self.preference_BOA[np.arange(len(observation_B)), observation_B])
+
+    def learn(self, now: Step) -> None:
+        rows, learner = np.arange(len(now.action_B)), self.learner
+        ahead_B = np.where(now.done_B, 0, self.value_BO[rows, now.next_B])
+        surprise_B = now.reward_B + learner.discount * ahead_B - self.value_BO[rows, now.observation_B]
+        direction_BA = -self.probabilities(now.observation_B)
+        direction_BA[rows, now.action_B] += 1
+        self.value_BO[rows, now.observation_B] += learner.critic_rate * surprise_B
+        self.preference_BOA[rows, now.observation_B] += learner.actor_rate * surprise_B[:, None] * direction_BA
