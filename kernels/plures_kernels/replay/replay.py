@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..checks import Layout, choose_backend, layout, require_values
 from ..errors import InvalidArgument
+from ..lazily import lazily
 from ..rule import LIMITS, Rule
 from ..slots import require_slots
 from ..spec import Inputs
@@ -23,9 +24,17 @@ StepBackend = Callable[[Factors, Tensor, Tokens, Base | None, bool], Tensor]
 # factors, slot_B, pool_NHS, write_B, base, noise_B
 DensifyBackend = Callable[[Factors, Tensor, Tensor, Tensor, Base | None, Tensor | None], None]
 
-STEPS: Mapping[str, StepBackend] = {"naive": naive.step, "cpu": cpu.step}
-DENSIFIERS: Mapping[str, DensifyBackend] = {"naive": naive.densify, "cpu": cpu_densify.densify}
-MADE_FOR = {("cpu", torch.float32): "cpu"}
+STEPS: Mapping[str, StepBackend] = {
+    "naive": naive.step,
+    "cpu": cpu.step,
+    "triton": lazily(".triton", "step", __package__),
+}
+DENSIFIERS: Mapping[str, DensifyBackend] = {
+    "naive": naive.densify,
+    "cpu": cpu_densify.densify,
+    "triton": lazily(".triton_densify", "densify", __package__),
+}
+MADE_FOR = {("cpu", torch.float32): "cpu", ("cuda", torch.float32): "triton"}
 
 
 @dataclass(frozen=True, eq=False)
