@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from .durability import Durability
     from .errors import PluresClientError
     from .items import Items, ResultBatch
+    from .life import Life
+    from .lineage import Lineage
     from .results import ActResult, RunProgress, RunRecord, RunResult
     from .sync import Cohort, Queue
 
@@ -21,6 +23,8 @@ __all__ = [
     "Cohort",
     "Durability",
     "Items",
+    "Life",
+    "Lineage",
     "PluresClientError",
     "Queue",
     "ResultBatch",
@@ -36,6 +40,8 @@ _HOMES = {
     "durability": ("Durability",),
     "errors": ("PluresClientError",),
     "items": ("Items", "ResultBatch"),
+    "life": ("Life",),
+    "lineage": ("Lineage",),
     "results": ("ActResult", "RunProgress", "RunRecord", "RunResult"),
     "sync": ("Cohort", "Queue"),
 }

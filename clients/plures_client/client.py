@@ -1,5 +1,6 @@
 """The blocking client: a facade over the asyncio client, with the same surface."""
 
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from .aio.catalogue import AsyncStudents, AsyncTasks
@@ -8,13 +9,14 @@ from .aio.client import (
     DEFAULT_TIMEOUT_S,
     AsyncClient,
     AsyncCohorts,
-    AsyncSnapshots,
 )
+from .aio.merging import MembersLike
 from .durability import DurabilityLike
 from .records import CohortInfo, PoolInfo, StudentInfo, TaskInfo
 from .sync.cohort import Cohort
 from .sync.loop import LoopThread
 from .sync.queue import Queue
+from .sync.snapshots import Snapshots
 
 
 class Client:
@@ -104,12 +106,17 @@ class Cohorts:
     def list(self) -> list[CohortInfo]:
         return self._loop.run(self._cohorts.list())
 
-
-class Snapshots:
-    """The server's snapshot folder; `Cohort.snapshot` writes to it."""
-
-    def __init__(self, loop: LoopThread, snapshots: AsyncSnapshots) -> None:
-        self._loop, self._snapshots = loop, snapshots
-
-    def restore(self, snapshot: str, name: str, *, durability: DurabilityLike = None) -> Cohort:
-        return Cohort(self._loop, self._loop.run(self._snapshots.restore(snapshot, name, durability=durability)))
+    def merge(
+        self,
+        name: str,
+        members: MembersLike,
+        *,
+        weights: Mapping[str, Sequence[float]] | None = None,
+        copies: int = 1,
+        seed: int = 0,
+        from_newborn: bool = False,
+    ) -> Cohort:
+        merging = self._cohorts.merge(
+            name, members, weights=weights, copies=copies, seed=seed, from_newborn=from_newborn
+        )
+        return Cohort(self._loop, self._loop.run(merging))

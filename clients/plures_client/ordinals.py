@@ -28,6 +28,11 @@ def count(ordinals: OrdinalsLike) -> int | None:
     return None if ordinals is None else len(_as_selection(ordinals))
 
 
+def listed(ordinals: int | range | Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Each of them."""
+    return np.asarray(_as_selection(ordinals), np.int64)
+
+
 def slices(ordinals: OrdinalsLike, most: int) -> Iterator[tuple[OrdinalsLike, slice]]:
     """Cut `ordinals` in parts of at most `most` agents, each with the rows that it is of the whole."""
     if ordinals is None:

@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
-from plures.v1.agent_pb2 import Cohort, GetPoolResponse, SnapshotResponse, TierUsage
+from plures.v1.agent_pb2 import Cohort, GetPoolResponse, TierUsage
 from plures.v1.queue_pb2 import Queue
+from plures.v1.snapshot_pb2 import Snapshot
 from plures.v1.student_pb2 import Student
 from plures.v1.task_pb2 import Task
 
@@ -98,16 +99,30 @@ class CohortInfo:
 
 @dataclass(frozen=True)
 class SnapshotInfo:
-    """A cohort as written to the server's snapshot folder; `digest` is the SHA-256 of its state file."""
+    """Agents in the server's snapshot folder: `agents` are alive, of `count` ordinals.
+
+    `digest`: SHA-256 of its manifest, which has those of all other files.
+    """
 
     name: str
+    cohort: str
+    student: str
     agents: int
+    count: int
     bytes: int
     digest: str
 
     @classmethod
-    def read(cls, message: SnapshotResponse) -> Self:
-        return cls(short(message.snapshot), message.agents, message.bytes, message.digest)
+    def read(cls, message: Snapshot) -> Self:
+        return cls(
+            name=short(message.name),
+            cohort=short(message.cohort),
+            student=short(message.student),
+            agents=message.agents,
+            count=message.count,
+            bytes=message.bytes,
+            digest=message.digest,
+        )
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ __all__ = [
     "InvalidArgument",
     "LogFull",
     "LogUnavailable",
+    "NoCommonAncestor",
     "PluresError",
     "PoolFull",
     "QueueFull",
     "QueueUnavailable",
     "RecoveryRefused",
+    "StorageFailed",
     "StudentMismatch",
     "TaskFailed",
     "TierUnavailable",
@@ -71,7 +73,7 @@ class TierUnavailable(PluresError):
 
 
 class AgentsBusy(PluresError):
-    """An agent is in the middle of a run, or works a queue, and cannot be stepped, forked or retired meanwhile."""
+    """An agent is in a run, lives a recorded life or works a queue, and cannot be asked for anything else meanwhile."""
 
 
 class EngineOverloaded(PluresError):
@@ -86,8 +88,16 @@ class DamagedSnapshot(PluresError):
     """A snapshot's files are missing, truncated or altered; nothing of it was loaded."""
 
 
+class StorageFailed(PluresError):
+    """The disk does not take what is to be saved; nothing of it is kept."""
+
+
 class StudentMismatch(PluresError):
     """States of one student cannot serve another."""
+
+
+class NoCommonAncestor(PluresError):
+    """Agents to be merged come from states that the server knows nothing in common of."""
 
 
 class QueueUnavailable(PluresError):

@@ -88,7 +88,7 @@ class Lanes:
         episode = Watched(items.task, task, parameters, item_seed_N, steps_N)
         begun = take(self._pool, self._stepper, self._forked(), lane_N, episode, steps_N)
         # The lane's own seed would be the fork's; the agent's choices come from the agent's, or from the item's alone.
-        own_seed_N = agent_seeds(self.cohort.seed, self.ordinals[lane_N], device)
+        own_seed_N = agent_seeds(self.cohort.seed, self.cohort.number[self.ordinals[lane_N]], device)
         begun.run.wave.seed = own_seed_N if self.keep_learning else counter.bits(item_seed_N, 0, AGENT_STREAM)
         return begun
 

@@ -1,4 +1,7 @@
-"""A snapshot's manifest: whose agents it holds, and the checksum of every file. It is read with suspicion."""
+"""A snapshot's manifest: whose agents it holds, where they come from, and the checksum of every file.
+
+It is read with suspicion.
+"""
 
 import json
 import re
@@ -6,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from .errors import DamagedSnapshot, InvalidArgument
-from .names import check_id
+from .errors import DamagedSnapshot
+from .names import is_id
 
-FORMAT = 1
+FORMAT = 2
+MANIFEST = "manifest.json"
 AGENTS = "agents.safetensors"
+LINEAGE = "lineage.safetensors"
 _PAGES = re.compile(r"pages-\d{5,9}\.safetensors")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -21,17 +26,30 @@ def pages_file(number: int) -> str:
 
 
 @dataclass(frozen=True)
+class FileEntry:
+    """Size and SHA-256, in hex, of a file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """`parent`: the cohort that was saved. `pages`: states over all files. `files`: name → SHA-256 in hex."""
+    """`cohort`: the one that was saved. `alive` of its `count` agents live. `pages`: states over all files.
+
+    `lineage`: events, as in `saved_lineage`. `files`: by name.
+    """
 
     student: str
     student_digest: str
     seed: int
-    parent: str
+    cohort: str
     count: int
+    alive: int
     page_floats: int
     pages: int
-    files: dict[str, str]
+    lineage: list[dict[str, Any]]
+    files: dict[str, FileEntry]
 
     def encode(self) -> bytes:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2).encode()
@@ -50,18 +68,17 @@ class Manifest:
         for name, makes_sense in _MAKES_SENSE.items():
             if not makes_sense(form[name]):
                 raise DamagedSnapshot(f"its manifest has a {name} that makes no sense: {repr(form[name])[:80]}")
-        return cls(**form)
+        files = {name: FileEntry(**entry) for name, entry in form.pop("files").items()}
+        return cls(**form, files=files)
 
     @property
     def page_files(self) -> list[str]:
-        return sorted(self.files.keys() - {AGENTS})
+        return sorted(self.files.keys() - {AGENTS, LINEAGE})
 
-
-def _is_name(value: object) -> bool:
-    try:
-        return isinstance(value, str) and check_id(value, "name") == value
-    except InvalidArgument:
-        return False
+    @property
+    def file_bytes(self) -> int:
+        """Of all files but the manifest."""
+        return sum(entry.bytes for entry in self.files.values())
 
 
 def _is_digest(value: object) -> bool:
@@ -74,20 +91,32 @@ def _is_whole(least: int, most: int) -> Callable[[object], bool]:
 
 def _are_files(value: object) -> bool:
     """Only files of ours: no name leads out of the snapshot's folder."""
-    if not isinstance(value, dict) or AGENTS not in value:
+    if not isinstance(value, dict) or not value.keys() >= {AGENTS, LINEAGE}:
         return False
-    names = value.keys() - {AGENTS}
-    return all(_PAGES.fullmatch(name) for name in names) and all(map(_is_digest, value.values()))
+    names = value.keys() - {AGENTS, LINEAGE}
+    return all(_PAGES.fullmatch(name) for name in names) and all(map(_is_entry, value.values()))
+
+
+def _is_entry(value: object) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"bytes", "sha256"}:
+        return False
+    return _is_whole(0, 2**40)(value["bytes"]) and _is_digest(value["sha256"])
+
+
+def _are_entries(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
 _MAKES_SENSE: dict[str, Callable[[Any], bool]] = {
-    "student": _is_name,
+    "student": is_id,
     "student_digest": _is_digest,
     "seed": _is_whole(0, 2**64 - 1),
-    "parent": _is_name,
+    "cohort": is_id,
     "count": _is_whole(1, 2**32 - 1),
+    "alive": _is_whole(1, 2**32 - 1),
     "page_floats": _is_whole(1, 2**40),
     "pages": _is_whole(0, 2**31 - 1),
+    "lineage": _are_entries,
     "files": _are_files,
 }
 assert list(_MAKES_SENSE) == [field.name for field in fields(Manifest)]

@@ -16,6 +16,11 @@ def check_id(identifier: str, what: str) -> str:
     return identifier
 
 
+def is_id(value: object) -> bool:
+    """Whether `check_id` takes it."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
 def parse(name: str, collection: str) -> str:
     """The identifier in `collection/identifier`."""
     found, _, identifier = name.partition("/")

@@ -1,15 +1,19 @@
 """The pool: every cohort by name, and the pages their agents' states live in. Owned by the engine's thread."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count as count_from
 
 import numpy as np
 import torch
 
+from .ancestry import Ancestry
 from .cohort import Cohort, Ordinals
 from .durable.journals import Journals
 from .durable.policy import Durability
 from .errors import AlreadyExists, InvalidArgument, PoolFull, UnknownCohort
+from .lineage import Event, Kind, Lineage, Parents, Rows
 from .names import check_id
 from .pages import ColdConfig, Pages, TierUsage, make_pages
 from .students import ServedStudent, Students
@@ -51,9 +55,14 @@ class Pool:
         self._cohorts: dict[str, Cohort] = {}
         self._agents = 0
         self._pages = {student.name: self._make_pages(student) for student in students.all()}
+        self._ancestry = {name: Ancestry(pages) for name, pages in self._pages.items()}
+        self.event_numbers: Iterator[int] = count_from(1)
 
     def pages(self, student: ServedStudent) -> Pages:
         return self._pages[student.name]
+
+    def ancestry(self, student: ServedStudent) -> Ancestry:
+        return self._ancestry[student.name]
 
     def get(self, name: str) -> Cohort:
         try:
@@ -66,10 +75,13 @@ class Pool:
 
     def start(self, name: str, student: str, count: int, seed: int, durability: Durability | None = None) -> Cohort:
         """Newborn agents; they own no page before they step."""
-        self._check_room(name, count)
+        self.check_room(name, count)
         self.journals.check(durability)
-        cohort = Cohort.newborn(name, self.students.get(student), count, seed)
-        self.pages(cohort.student).retain(cohort.page)
+        served = self.students.get(student)
+        birth = Event(next(self.event_numbers), Kind.BIRTH, step=np.zeros(1, np.int64), copies=count)
+        lineage = Lineage(name, student, [birth])
+        cohort = Cohort.newborn(name, served, count, seed, self.ancestry(served).bear(count), lineage)
+        self.pages(served).retain(cohort.page)
         return self.admit(cohort, durability)
 
     def fork(
@@ -83,15 +95,18 @@ class Pool:
     ) -> Cohort:
         """Copies of agents as they are; until one of them steps, copy and original share a page.
 
-        None as durability stands for that of the source.
+        The state in which they part is kept for as long as two of them, or of their descendants, can be merged. None as
+        durability stands for that of the source.
         """
         self.journals.check(durability)
         cohort = self.get(source)
         if copies < 1:
             raise InvalidArgument(f"copies must be at least 1, not {copies}")
         chosen = self.select(cohort, ordinals)
-        self._check_room(name, len(chosen) * copies)
+        self.check_room(name, len(chosen) * copies)
+        cohort.anchor[chosen] = self.ancestry(cohort.student).part(cohort.anchor[chosen], cohort.page[chosen], copies)
         forked = cohort.fork(chosen, copies, name, seed)
+        forked.lineage = self._forked(cohort, chosen, copies, name)
         self.pages(cohort.student).retain(forked.page)
         self.admit(forked)
         self.journals.forked(cohort, ordinals, copies, forked, durability)
@@ -99,7 +114,7 @@ class Pool:
 
     def admit(self, cohort: Cohort, durability: Durability | None = None) -> Cohort:
         """Take in a cohort whose pages are retained already."""
-        self._check_room(cohort.name, int(cohort.alive.sum()))
+        self.check_room(cohort.name, int(cohort.alive.sum()))
         self._cohorts[cohort.name] = cohort
         self._agents += int(cohort.alive.sum())
         if durability is not None:
@@ -117,6 +132,7 @@ class Pool:
         chosen = self.select(cohort, ordinals)
         cohort.alive[chosen] = False
         self.pages(cohort.student).release(cohort.page[chosen])
+        self.ancestry(cohort.student).leave(cohort.anchor[chosen])
         self._agents -= len(chosen)
         if not cohort.alive.any():
             del self._cohorts[name]
@@ -129,8 +145,14 @@ class Pool:
             cohort.journal.check_open()
         return cohort.check(np.flatnonzero(cohort.alive) if ordinals is None else ordinals)
 
+    def lineage(self, name: str, ordinals: Ordinals | None) -> tuple[Lineage, Rows, int]:
+        """What `history` takes, of agents as they are now, busy or not."""
+        cohort = self.get(name)
+        chosen = np.flatnonzero(cohort.alive) if ordinals is None else cohort.check_alive(ordinals)
+        return cohort.lineage, np.sort(chosen).astype(np.uint32), next(self.event_numbers)
+
     def own_bytes(self, cohort: Cohort) -> int:
-        """Bytes of states that no other agent shares."""
+        """Bytes of states that no other agent shares, nor needs as that of a common ancestor."""
         pages = self.pages(cohort.student)
         owned = pages.references(cohort.page[cohort.alive]) == 1
         return int(owned.sum()) * pages.page_bytes
@@ -151,11 +173,13 @@ class Pool:
             pages.places.close()
 
     def _make_pages(self, student: ServedStudent) -> Pages:
-        # Beyond a page for every agent, and one more while a wave turns over, there is nothing to hold.
+        # Beyond a page for every agent, one for where its life parted, and one while a wave turns over, there is
+        # nothing to hold.
         config, students = self.config, len(self.students.all())
-        return make_pages(student, self.device, config.memory_bytes, config.cold, students, 2 * config.max_agents)
+        return make_pages(student, self.device, config.memory_bytes, config.cold, students, 3 * config.max_agents)
 
-    def _check_room(self, name: str, count: int) -> None:
+    def check_room(self, name: str, count: int) -> None:
+        """Raise unless a cohort of that name and so many agents can be taken in."""
         check_id(name, "cohort")
         if name in self._cohorts:
             raise AlreadyExists(f"cohort {name!r} is alive already; take another name or retire it")
@@ -166,6 +190,17 @@ class Pool:
                 f"{count:,} agents are too many: {self._agents:,} of at most {self.config.max_agents:,} are alive; "
                 "retire some or start the server with more --max-agents"
             )
+
+    def _forked(self, cohort: Cohort, ordinals: Ordinals, copies: int, name: str) -> Lineage:
+        fork = Event(
+            next(self.event_numbers),
+            Kind.FORK,
+            step=cohort.step[ordinals],
+            copies=copies,
+            parents=(Parents(cohort.lineage),),
+            parent_ordinals=ordinals.astype(np.uint32),
+        )
+        return Lineage(name, cohort.student.name, [fork])
 
 
 def _summed(tiers: list[TierUsage]) -> list[TierUsage]:

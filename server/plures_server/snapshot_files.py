@@ -1,4 +1,4 @@
-"""The files of a snapshot: `agents.safetensors`, `pages-*.safetensors`, and a manifest with everyone's checksum.
+"""Writing the files of a snapshot: agents, lineage, `pages-*.safetensors`, and a manifest with everyone's checksum.
 
 States that agents share are written once. A folder appears under its name only when it is whole and on disk.
 """
@@ -15,19 +15,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from plures_students.model import NO_ACTION
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
-from .errors import AlreadyExists, DamagedSnapshot, UnknownSnapshot
-from .manifest import AGENTS, Manifest, pages_file
-from .pages import Handles
+from .ancestry import Tree
+from .errors import AlreadyExists, StorageFailed
+from .manifest import AGENTS, LINEAGE, MANIFEST, FileEntry, Manifest, pages_file
+from .pages import NEWBORN, Handles
+from .transfer import Transfer
 
-MANIFEST = "manifest.json"
 SHARD_BYTES = 64 << 20
+PARTIAL = ".partial-"
+"""In the names of folders that are not whole yet, or no longer."""
 AGENT_FIELDS = {
     "page": torch.int32,
+    "anchor": torch.int32,
+    "ordinal": torch.int64,
+    "number": torch.int64,
     "step": torch.int64,
     "last_action": torch.int32,
     "reward": torch.float32,
@@ -36,109 +40,94 @@ AGENT_FIELDS = {
 
 
 @dataclass(frozen=True)
+class Content:
+    """What goes in a snapshot. `agents`: by AGENT_FIELDS; pages are as `get` takes them, and 0 is the newborn's.
+
+    `facts`: entries of the manifest. `lineage`: makes further ones, and arrays.
+    """
+
+    facts: dict[str, Any]
+    agents: dict[str, Tensor]
+    tree: Tree
+    get: Callable[[Handles], Tensor]
+    lineage: Callable[[], tuple[list[dict[str, Any]], dict[str, np.ndarray[Any, Any]]]]
+
+
+@dataclass(frozen=True)
 class Written:
-    """A finished snapshot; digest is the SHA-256 of its manifest, which has those of the other files."""
+    """A whole snapshot on disk; digest is the SHA-256 of its manifest, which has those of the other files."""
 
     name: str
-    agents: int
+    manifest: Manifest
     bytes: int
     digest: str
 
 
-def write(target: Path, facts: dict[str, Any], agents: dict[str, Tensor], get: Callable[[Handles], Tensor]) -> Written:
-    """Write a snapshot; `get` gives the states in some of agents["page"]. AlreadyExists when the name is taken."""
-    if target.exists():
-        raise _taken(target)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-    try:
-        used, index = np.unique(agents["page"].numpy(), return_inverse=True)
-        numbered = {**agents, "page": torch.from_numpy(index.astype(np.int32))}
-        digests = {AGENTS: _write_file(partial / AGENTS, save(numbered))}
-        for name, data in _shards(get, used, facts["page_floats"]):
-            digests[name] = _write_file(partial / name, data)
-        manifest = Manifest(**facts, pages=len(used), files=digests)
-        digest = _write_file(partial / MANIFEST, manifest.encode())
-        size = sum(path.stat().st_size for path in partial.iterdir())
-        _publish(partial, target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return Written(target.name, int(agents["alive"].sum()), size, digest)
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest; raise UnknownSnapshot when there is none, DamagedSnapshot when it makes no sense."""
-    if not (folder / MANIFEST).exists():
-        raise UnknownSnapshot(f"no snapshot {folder.name!r} in the server's snapshot folder")
-    with _blaming(folder):
-        return Manifest.decode(_read(folder / MANIFEST))
-
-
-def read_agents(folder: Path, manifest: Manifest, actions: int) -> dict[str, Tensor]:
-    """What each agent is, whose actions are below `actions`; "page" counts in the order of `read_pages`."""
-    with _blaming(folder):
-        agents = _load(folder, AGENTS, manifest)
-        for name, dtype in AGENT_FIELDS.items():
-            if name not in agents or agents[name].dtype != dtype or tuple(agents[name].shape) != (manifest.count,):
-                raise DamagedSnapshot(f"{AGENTS} has no {name} {dtype} [{manifest.count}]")
-        for name, good in _makes_sense(agents, manifest.pages, actions).items():
-            if not bool(good.all()):
-                row = int((~good).nonzero()[0])
-                raise DamagedSnapshot(f"{name} {agents[name][row].item()} of agent {row} makes no sense")
-        return agents
-
-
-def read_pages(folder: Path, manifest: Manifest) -> Iterator[Tensor]:
-    """The states, float32 [·, page_floats], a shard at a time; each is checked before it is handed out."""
-    total = 0
-    with _blaming(folder):
-        for name in manifest.page_files:
-            pages = _load(folder, name, manifest).get("pages")
-            if pages is None or pages.dtype != torch.float32 or pages.shape[1:] != (manifest.page_floats,):
-                raise DamagedSnapshot(f"{name} holds no pages of {manifest.page_floats} float32")
-            total += len(pages)
-            if total > manifest.pages:
-                break
-            yield pages
-        if total != manifest.pages:
-            raise DamagedSnapshot(f"it holds {total} states, and its manifest says {manifest.pages}")
-
-
-def _makes_sense(agents: dict[str, Tensor], pages: int, actions: int) -> dict[str, Tensor]:
-    page, action = agents["page"], agents["last_action"]
-    return {
-        "page": (page >= 0) & (page < pages),
-        "step": agents["step"] >= 0,
-        "last_action": (action >= NO_ACTION) & (action < actions),
-        "reward": agents["reward"].isfinite(),
-        "alive": agents["alive"].any().expand(len(page)),
-    }
+def write(target: Path, content: Content, transfer: Transfer) -> Written:
+    """Write a snapshot. Raise AlreadyExists when the name is taken, StorageFailed when the disk will not have it."""
+    with new_folder(target) as partial:
+        page = content.agents["page"].numpy()
+        used = np.unique(np.concatenate([page, content.tree.page]))
+        used = used[used != NEWBORN].astype(np.int32)
+        transfer.total_bytes = len(used) * 4 * content.facts["page_floats"]
+        entries, arrays = content.lineage()
+        tree = {"parent": content.tree.parent, "page": _numbered(content.tree.page, used)}
+        arrays |= {f"tree.{name}": values.astype(np.int64) for name, values in tree.items()}
+        agents = {**content.agents, "page": torch.from_numpy(_numbered(page, used))}
+        files = {
+            AGENTS: write_file(partial / AGENTS, save(agents)),
+            LINEAGE: write_file(partial / LINEAGE, save({name: torch.from_numpy(a) for name, a in arrays.items()})),
+        }
+        for number, first in enumerate(range(0, len(used), rows := _rows(content))):
+            states = content.get(used[first : first + rows])
+            files[pages_file(number)] = write_file(partial / pages_file(number), save({"pages": states}))
+            transfer.advance(states.nbytes)
+        manifest = Manifest(**content.facts, pages=len(used), lineage=entries, files=files)
+        entry = write_file(partial / MANIFEST, manifest.encode())
+        publish(partial, target)
+    return Written(target.name, manifest, manifest.file_bytes + entry.bytes, entry.sha256)
 
 
 @contextmanager
-def _blaming(folder: Path) -> Iterator[None]:
-    """Say of which snapshot it is that something is damaged."""
+def new_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder to be filled and published as `target`; whatever is not published is removed."""
+    if target.exists():
+        raise _taken(target)
+    with storing():
+        partial = hidden(target)
+        try:
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def hidden(target: Path) -> Path:
+    """A new folder beside `target` that no reader sees."""
+    return Path(tempfile.mkdtemp(prefix=f".{target.name}{PARTIAL}", dir=target.parent))
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """What the disk refuses is said without saying where the files are."""
     try:
         yield
-    except DamagedSnapshot as error:
-        raise DamagedSnapshot(f"snapshot {folder.name!r} is damaged: {error}") from error
+    except OSError as error:
+        raise StorageFailed(
+            f"the snapshot folder cannot be written: {error.strerror}; free some room, or start the server with "
+            "another --data"
+        ) from error
 
 
-def _shards(get: Callable[[Handles], Tensor], used: Handles, page_floats: int) -> Iterator[tuple[str, bytes]]:
-    rows = max(1, SHARD_BYTES // (4 * page_floats))
-    for number, first in enumerate(range(0, len(used), rows)):
-        yield pages_file(number), save({"pages": get(used[first : first + rows])})
-
-
-def _write_file(path: Path, data: bytes) -> str:
+def write_file(path: Path, data: bytes) -> FileEntry:
+    """Write a new file, to the disk."""
     with open(path, "xb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return hashlib.sha256(data).hexdigest()
+        sync(file.fileno())
+    return FileEntry(len(data), hashlib.sha256(data).hexdigest())
 
 
-def _publish(partial: Path, target: Path) -> None:
+def publish(partial: Path, target: Path) -> None:
+    """Give a whole folder its name; raise AlreadyExists when another got there first."""
     _sync_folder(partial)
     try:
         os.rename(partial, target)
@@ -149,30 +138,26 @@ def _publish(partial: Path, target: Path) -> None:
     _sync_folder(target.parent)
 
 
+def sync(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _rows(content: Content) -> int:
+    return max(1, SHARD_BYTES // int(4 * content.facts["page_floats"]))
+
+
+def _numbered(page: Handles, used: Handles) -> Handles:
+    """The newborn's page is 0; the others count from 1."""
+    return np.where(page == NEWBORN, 0, np.searchsorted(used, page) + 1).astype(np.int32)
+
+
 def _taken(target: Path) -> AlreadyExists:
-    return AlreadyExists(f"snapshot {target.name!r} exists; take another name")
+    return AlreadyExists(f"snapshot {target.name!r} exists; take another name, or delete it first")
 
 
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DamagedSnapshot(f"{path.name} cannot be read: {error.strerror}") from error
-
-
-def _load(folder: Path, name: str, manifest: Manifest) -> dict[str, Tensor]:
-    data = _read(folder / name)
-    if hashlib.sha256(data).hexdigest() != manifest.files[name]:
-        raise DamagedSnapshot(f"{name} was altered or cut short")
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise DamagedSnapshot(f"{name} is no safetensors file: {error}") from error

@@ -4,157 +4,137 @@ A snapshot holds a reference to every page as it is; an agent that steps meanwhi
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import logging
+import os
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from . import snapshot_files
-from .cohort import Cohort
+from .cohort import Cohort, Ordinals
 from .durable.policy import Durability
 from .engine import Engine
-from .errors import StudentMismatch
-from .manifest import Manifest
-from .names import check_id
+from .errors import DamagedSnapshot, UnknownSnapshot
+from .freezing import freeze_idle
+from .manifest import MANIFEST, Manifest
+from .names import check_id, is_id
 from .pages import Handles, Pages
 from .pool import Pool
-from .snapshot_files import AGENT_FIELDS, Written
-from .students import ServedStudent, Students
+from .restoring import Chosen, admit, choose, needed, student_for
+from .snapshot_files import PARTIAL, Written, hidden, storing
+from .snapshot_reading import describe, read_manifest, read_pages, read_saved
+from .transfer import Progress, outcome, watched
 
-P = ParamSpec("P")
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 AT_ONCE_BYTES = 4 << 20
 """States that are copied into the pool in one piece of the engine's work."""
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """A cohort as it was, and the references that keep its states so."""
-
-    facts: dict[str, Any]
-    agents: dict[str, Tensor]
-    pages: Pages
-    held: Handles
-
-    def let_go(self) -> None:
-        self.pages.release(self.held)
-
-
 class Snapshots:
-    """Writes cohorts to one folder, and starts cohorts from it."""
+    """Writes cohorts to one folder, and starts cohorts from it. What is not whole there is removed at the start."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in folder.glob(f".*{PARTIAL}*"):
+            shutil.rmtree(path)
 
-    async def write(self, cohort: str, name: str) -> Written:
-        """Save a cohort; raise AlreadyExists when the name is taken."""
-        target = self._folder / check_id(name, "snapshot")
+    async def write(self, cohort: str, name: str, ordinals: Ordinals | None = None) -> Written:
+        """Save agents; raise AlreadyExists when the name is taken."""
+        return await outcome(self.writing(cohort, name, ordinals))
+
+    async def restore(
+        self, name: str, cohort: str, ordinals: Ordinals | None = None, durability: Durability | None = None
+    ) -> Cohort:
+        """Start a cohort from a snapshot: its agents, or those picked, with the seeds, steps and states they had."""
+        return await outcome(self.restoring(name, cohort, ordinals, durability))
+
+    async def writing(
+        self, cohort: str, name: str, ordinals: Ordinals | None = None
+    ) -> AsyncGenerator[Progress | Written, None]:
+        """As `write`, telling of progress; who leaves before the end has nothing written."""
+        target = self.path(name)
         frozen = await self._engine.borrow(
-            lambda pool: _freeze_idle(pool, cohort), lambda pool, frozen: frozen.let_go()
+            lambda pool: freeze_idle(pool, cohort, ordinals), lambda pool, frozen: frozen.let_go()
         )
         try:
-            return await _in_thread(snapshot_files.write, target, frozen.facts, frozen.agents, frozen.pages.get)
+            async with aclosing(watched(partial(snapshot_files.write, target, frozen.content))) as events:
+                async for event in events:
+                    yield event
         finally:
             await self._engine.give_back(lambda pool: frozen.let_go())
 
-    async def restore(self, name: str, cohort: str, durability: Durability | None = None) -> Cohort:
-        """Start a cohort from a snapshot: its agents with the seeds, steps and states they had."""
-        source = self._folder / check_id(name, "snapshot")
-        manifest = await _in_thread(snapshot_files.read_manifest, source)
+    async def restoring(
+        self, name: str, cohort: str, ordinals: Ordinals | None = None, durability: Durability | None = None
+    ) -> AsyncGenerator[Progress | Cohort, None]:
+        """As `restore`, telling of progress; who leaves before the end has started nothing."""
+        source = self.path(name)
+        manifest = await asyncio.to_thread(read_manifest, source)
         student = student_for(manifest, self._engine.students)
-        pages = self._engine.pool.pages(student)
-        agents = await _in_thread(snapshot_files.read_agents, source, manifest, student.config.actions)
-        slots = await self._engine.borrow(
-            lambda pool: pages.acquire(manifest.pages), lambda pool, slots: pages.release(slots)
+        pages, numbers = self._engine.pool.pages(student), self._engine.pool.event_numbers
+        agents = manifest.alive if ordinals is None else len(ordinals)
+        await self._engine.call(lambda pool: pool.check_room(cohort, agents))
+        saved = await asyncio.to_thread(read_saved, source, manifest, student.config.actions, numbers)
+        chosen = await asyncio.to_thread(choose, saved, name, ordinals)
+        handles = await self._engine.borrow(
+            lambda pool: pages.acquire(len(chosen.pages)), lambda pool, handles: pages.release(handles)
         )
         try:
-            await self._fill(pages, slots, snapshot_files.read_pages(source, manifest))
-            return await self._engine.call(lambda pool: admit(pool, cohort, manifest, agents, slots, durability))
+            async with aclosing(self._fill(pages, handles, chosen, source, manifest)) as events:
+                async for event in events:
+                    yield event
+            yield await self._engine.call(lambda pool: admit(pool, cohort, name, manifest, chosen, handles, durability))
         finally:
-            await self._engine.give_back(lambda pool: pages.release(slots))
+            await self._engine.give_back(lambda pool: pages.release(handles))
 
-    async def _fill(self, pages: Pages, handles: Handles, shards: Iterator[Tensor]) -> None:
-        """Copy states into pages that nobody else has seen yet, few at a time, so that others get their turns."""
-        few, first = max(1, AT_ONCE_BYTES // pages.page_bytes), 0
-        while (shard := await _in_thread(next, shards, None)) is not None:
-            for row in range(0, len(shard), few):
-                states = shard[row : row + few]
-                held = handles[first : first + len(states)]
-                await self._engine.call(partial(_put, pages, held, states))
-                first += len(states)
+    async def _fill(
+        self, pages: Pages, handles: Handles, chosen: Chosen, source: Path, manifest: Manifest
+    ) -> AsyncGenerator[Progress, None]:
+        """Copy states into pages that nobody else has seen yet; every file is checked, needed or not."""
+        shards, done, few = read_pages(source, manifest), 0, max(1, AT_ONCE_BYTES // pages.page_bytes)
+        while (shard := await asyncio.to_thread(next, shards, None)) is not None:
+            into, states = needed(chosen, handles, shard, first=1 + done)
+            # Few at a time, so that others get their turns.
+            for row in range(0, len(into), few):
+                part = slice(row, row + few)
+                await self._engine.call(partial(_put, pages, into[part], states[part]))
+            done += len(shard)
+            yield Progress(done * pages.page_bytes, manifest.pages * pages.page_bytes)
 
+    def path(self, name: str) -> Path:
+        """Where a snapshot of that name is, or would be."""
+        return self._folder / check_id(name, "snapshot")
 
-def student_for(manifest: Manifest, students: Students) -> ServedStudent:
-    """The student whose copies a snapshot holds; raise StudentMismatch when another is loaded under its name."""
-    student = students.get(manifest.student)
-    if student.digest != manifest.student_digest or student.config.page_floats != manifest.page_floats:
-        raise StudentMismatch(
-            f"the snapshot's agents are copies of {student.name!r} with the weights "
-            f"{manifest.student_digest[:12]}…, but loaded is {student.digest[:12]}…; load that student"
-        )
-    return student
+    def list(self, after: str = "", most: int | None = None) -> list[Written]:
+        """Those that are whole, in the order of their names, beyond `after`. One with a bad manifest is left out."""
+        names = sorted(path.name for path in self._folder.iterdir() if is_id(path.name) and path.name > after)
+        return list(islice(filter(None, map(self._described, names)), most))
 
+    def delete(self, name: str) -> None:
+        """Remove a snapshot; raise UnknownSnapshot when there is none."""
+        path = self.path(name)
+        if not (path / MANIFEST).exists():
+            raise UnknownSnapshot(f"no snapshot {name!r} in the server's snapshot folder")
+        with storing():
+            # At once for readers; in the hidden folder it is swept, should the server die meanwhile.
+            bin = hidden(path)
+            os.rename(path, bin / "deleted")
+            shutil.rmtree(bin)
 
-async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do the work beside the event loop, to its end even when the caller is cancelled: it holds pages."""
-    task = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
-
-
-def _freeze_idle(pool: Pool, name: str) -> Frozen:
-    cohort = pool.get(name)
-    pool.select(cohort, None)  # refuses agents in the middle of a run
-    return freeze(pool, cohort)
-
-
-def freeze(pool: Pool, cohort: Cohort) -> Frozen:
-    """A cohort as it is; no run may be under way on its agents."""
-    pages, student = pool.pages(cohort.student), cohort.student
-    facts = {
-        "student": student.name,
-        "student_digest": student.digest,
-        "seed": cohort.seed,
-        "parent": cohort.name,
-        "count": cohort.count,
-        "page_floats": student.config.page_floats,
-    }
-    agents = {field: torch.from_numpy(getattr(cohort, field).copy()) for field in AGENT_FIELDS}
-    # Retired agents keep no state; the newborn page stands in for theirs.
-    agents["page"][~agents["alive"]] = 0
-    held = agents["page"].numpy().copy()
-    pages.retain(held)
-    return Frozen(facts, agents, pages, held)
+    def _described(self, name: str) -> Written | None:
+        try:
+            return describe(self._folder / name)
+        except (UnknownSnapshot, DamagedSnapshot) as error:
+            log.warning("not listed: %s", error)
+            return None
 
 
 def _put(pages: Pages, handles: Handles, states: Tensor, pool: Pool) -> None:
     pages.put(handles, states)
-
-
-def admit(
-    pool: Pool,
-    name: str,
-    manifest: Manifest,
-    agents: dict[str, Tensor],
-    slots: Handles,
-    durability: Durability | None = None,
-) -> Cohort:
-    """Start a cohort of the agents of a snapshot whose states are in these pages."""
-    pool.journals.check(durability)
-    arrays = {field: agents[field].numpy() for field in AGENT_FIELDS}
-    page = slots[arrays.pop("page")].astype(np.int32)
-    student = pool.students.get(manifest.student)
-    cohort = pool.admit(Cohort(name, student, manifest.seed, page=page, parent=manifest.parent, **arrays), durability)
-    pool.pages(student).retain(page[cohort.alive])
-    return cohort

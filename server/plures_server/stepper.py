@@ -3,6 +3,8 @@
 Shapes: B agents of a wave, R rows of a tile, A actions.
 """
 
+from functools import cached_property
+
 import torch
 from plures_students.model import Inputs
 from plures_students.sampling import sample
@@ -12,6 +14,7 @@ from torch import Tensor
 from .crew import Crew
 from .errors import InvalidArgument
 from .pages import Pages, Turnover
+from .scanning import agreeing
 from .students import ServedStudent
 from .wave import Wave
 
@@ -31,6 +34,11 @@ class Stepper:
         self.pages = pages
         self.crew = crew
         self.tiles = self._agreeing(tiles)
+
+    @cached_property
+    def scan_sizes(self) -> tuple[int, ...]:
+        """Numbers of steps of one agent that its student scans with the same bits as it steps them."""
+        return agreeing(self.student, self.tiles, self.pages.data.device)
 
     @property
     def most_rows(self) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from plures_kernels import counter
 from torch import Tensor
 
@@ -35,10 +36,10 @@ class Wave:
         return Wave(self.read[rows], self.write[rows], self.seed[rows], self.step[rows], self.last_action[rows])
 
 
-def agent_seeds(seed: int, ordinals: Ordinals, device: torch.device) -> Tensor:
-    """The agents' own seeds, int64 [B]: a function of the cohort's seed and the ordinal."""
+def agent_seeds(seed: int, numbers: NDArray[np.integer], device: torch.device) -> Tensor:
+    """The agents' own seeds, int64 [B]: a function of the cohort's seed and the agent's number."""
     base = torch.from_numpy(np.array([seed], np.uint64).view(np.int64)).to(device)
-    return counter.bits(base, torch.from_numpy(ordinals.astype(np.int64)).to(device))
+    return counter.bits(base, torch.from_numpy(numbers.astype(np.int64)).to(device))
 
 
 UNSEATED = -1
@@ -51,7 +52,7 @@ def wave_of(cohort: Cohort, ordinals: Ordinals, device: torch.device) -> Wave:
     return Wave(
         read=unseated,
         write=unseated.clone(),
-        seed=agent_seeds(cohort.seed, ordinals, device),
+        seed=agent_seeds(cohort.seed, cohort.number[ordinals], device),
         step=torch.from_numpy(cohort.step[ordinals]).to(device),
         last_action=torch.from_numpy(cohort.last_action[ordinals]).to(device),
     )

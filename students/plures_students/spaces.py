@@ -115,13 +115,17 @@ def check_elements(space: Space[Any], values: Tensor, what: str) -> None:
     if values.ndim == 0 or values.shape[1:] != (space.shape or ()) or values.dtype != dtype_of(space):
         wanted = f"{dtype_of(space)} [rows, {', '.join(map(str, space.shape or ()))}]"
         raise InvalidArgument(f"{what} is {values.dtype} {list(values.shape)}, but {space} wants {wanted}")
-    if isinstance(space, Box):
-        low, high = (torch.from_numpy(bound).to(values.device) for bound in (space.low, space.high))
-        good = values.isfinite() & (values >= low) & (values <= high)
-    else:
-        assert isinstance(space, Discrete | MultiDiscrete)
-        counts = space.n if isinstance(space, Discrete) else space.nvec
-        good = (values >= 0) & (values < torch.as_tensor(counts, device=values.device))
+    good = is_element(space, values)
     if not bool(good.all()):
         where = (~good).nonzero()[0].tolist()
         raise InvalidArgument(f"{what} {values[tuple(where)].item()} of row {where[0]} is not in {space}")
+
+
+def is_element(space: Space[Any], values: Tensor) -> Tensor:
+    """Which numbers of `values` [..., *space.shape], of the space's dtype, are within the space: bool, same shape."""
+    if isinstance(space, Box):
+        low, high = (torch.from_numpy(bound).to(values.device) for bound in (space.low, space.high))
+        return values.isfinite() & (values >= low) & (values <= high)
+    assert isinstance(space, Discrete | MultiDiscrete)
+    counts = space.n if isinstance(space, Discrete) else space.nvec
+    return (values >= 0) & (values < torch.as_tensor(counts, device=values.device))

@@ -236,8 +236,8 @@ async def test_a_full_pool_refuses_and_changes_nothing(make_engine: MakeEngine) 
 
 
 async def test_what_goes_one_after_the_other_goes_when_sent_at_once(make_engine: MakeEngine) -> None:
-    """Of two that share a page, the first to step needs a fresh one, and the last keeps the old one."""
-    engine = make_engine(pages=2)
+    """Of two that share a page with the state in which they part, each needs a fresh one."""
+    engine = make_engine(pages=3)
     await start(engine, "parent", 1)
     await act(engine, "parent")
     await forked(engine, "parent", "joe", copies=2)

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from plures_server.cohort import Cohort, has_repeats
+from plures_server.lineage import Lineage
 
 from .helpers import served, small_student
 
@@ -15,14 +16,19 @@ def test_repeats_are_found_in_any_order(ordinals: list[int]) -> None:
     assert has_repeats(np.array(ordinals, np.int64), 31) == (len(set(ordinals)) < len(ordinals))
 
 
+def newborns(count: int) -> Cohort:
+    anchor, lineage = np.zeros(count, np.int32), Lineage("joe", "joe")
+    return Cohort.newborn("joe", served(small_student()), count, 0, anchor, lineage)
+
+
 def test_a_selection_keeps_its_order() -> None:
-    cohort = Cohort.newborn("joe", served(small_student()), 9, seed=0)
+    cohort = newborns(9)
     assert cohort.check(np.array([7, 0, 3])).tolist() == [7, 0, 3]
 
 
 def test_a_million_agents_are_checked_in_a_moment() -> None:
     million = 1_000_000
-    cohort = Cohort.newborn("joe", served(small_student()), million, seed=0)
+    cohort = newborns(million)
     shuffled = np.random.default_rng(0).permutation(million)
     began = time.perf_counter()
     cohort.check(np.arange(million))

@@ -155,7 +155,7 @@ def test_what_is_on_disk_outlives_a_server_that_is_killed(launch_server: Callabl
         agents, queues = AgentServiceStub(channel), QueueServiceStub(channel)
         agents.StartCohort(ag.StartCohortRequest(cohort_id="joe", student="students/bandit", count=4, seed=1))
         [stepped] = agents.Act(iter([ag.ActRequest(cohort="cohorts/joe")]))
-        agents.Snapshot(ag.SnapshotRequest(name="cohorts/joe", snapshot_id="monday"))
+        list(agents.Snapshot(ag.SnapshotRequest(name="cohorts/joe", snapshot_id="monday")))
         [expected] = agents.Act(iter([ag.ActRequest(cohort="cohorts/joe")]))
         assert next(queues.Enqueue(iter([submission(600, 2)]))).accepted == 600
     assert array(stepped.action).shape == (4,)
@@ -168,7 +168,7 @@ def test_what_is_on_disk_outlives_a_server_that_is_killed(launch_server: Callabl
     with grpc.insecure_channel(server.address) as channel:
         agents, queues = AgentServiceStub(channel), QueueServiceStub(channel)
         assert not agents.ListCohorts(ag.ListCohortsRequest()).cohorts
-        agents.Restore(ag.RestoreRequest(snapshot="snapshots/monday", cohort_id="again"))
+        list(agents.Restore(ag.RestoreRequest(snapshot="snapshots/monday", cohort_id="again")))
         [again] = agents.Act(iter([ag.ActRequest(cohort="cohorts/again")]))
         assert again.action == expected.action
         assert next(queues.Enqueue(iter([submission(600, 2)]))).duplicate

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from plures_server.errors import DamagedSnapshot
-from plures_server.manifest import AGENTS, Manifest, pages_file
+from plures_server.manifest import AGENTS, LINEAGE, FileEntry, Manifest, pages_file
 
 SHA = "0123456789abcdef" * 4
-GOOD = Manifest("joe", SHA, 2**64 - 1, "crowd", 3, 64, 2, {AGENTS: SHA, pages_file(0): SHA, pages_file(1): SHA})
+ENTRY = {"bytes": 3, "sha256": SHA}
+OWN: dict[str, Any] = {AGENTS: ENTRY, LINEAGE: ENTRY}
+FILES = {name: FileEntry(3, SHA) for name in (AGENTS, LINEAGE, pages_file(0), pages_file(1))}
+GOOD = Manifest("joe", SHA, 2**64 - 1, "crowd", 3, 2, 64, 2, [{"kind": "BIRTH"}], FILES)
 
 
 def changed(**changes: Any) -> bytes:
@@ -29,29 +32,35 @@ def test_files_of_pages_sort_by_number(numbers: list[int]) -> None:
 
 
 BAD_ENTRIES: dict[str, list[Any]] = {
-    "format": [0, 2, None, "1"],
+    "format": [0, 1, 3, None, "2"],
     "student": ["", "../joe", "Joe", None, 3, "\ud800"],
     "student_digest": ["", SHA[1:], SHA.upper(), None],
     "seed": [-1, 2**64, 1.0, True, "1", None],
-    "parent": ["", "a/b", None],
+    "cohort": ["", "a/b", None],
     "count": [0, -1, 2**32, "3"],
+    "alive": [0, None],
     "page_floats": [0, -64, None],
     "pages": [-1, 2**31, None],
+    "lineage": [None, {}, [3], ["x"]],
     "files": [
         None,
         [],
         {},
-        {pages_file(0): SHA},
-        {AGENTS: "abc"},
-        {AGENTS: SHA, "../secret": SHA},
-        {AGENTS: SHA, "/etc/passwd": SHA},
-        {AGENTS: SHA, "..": SHA},
-        {AGENTS: SHA, "": SHA},
-        {AGENTS: SHA, "pages-00000.safetensors\0": SHA},
-        {AGENTS: SHA, "pages-00000.safetensors\n": SHA},
-        {AGENTS: SHA, "manifest.json": SHA},
-        {AGENTS: SHA, "pages-00000.pt": SHA},
-        {AGENTS: SHA, "pages-00000.safetensors": None},
+        {pages_file(0): ENTRY},
+        {AGENTS: ENTRY},
+        OWN | {AGENTS: "abc"},
+        OWN | {AGENTS: {"bytes": 3}},
+        OWN | {AGENTS: {"bytes": -1, "sha256": SHA}},
+        OWN | {AGENTS: {"bytes": 3, "sha256": "abc"}},
+        OWN | {"../secret": ENTRY},
+        OWN | {"/etc/passwd": ENTRY},
+        OWN | {"..": ENTRY},
+        OWN | {"": ENTRY},
+        OWN | {"pages-00000.safetensors\0": ENTRY},
+        OWN | {"pages-00000.safetensors\n": ENTRY},
+        OWN | {"manifest.json": ENTRY},
+        OWN | {"pages-00000.pt": ENTRY},
+        OWN | {"pages-00000.safetensors": None},
     ],
 }
 
@@ -61,7 +70,7 @@ BAD_ENTRIES: dict[str, list[Any]] = {
 )
 def test_an_entry_that_makes_no_sense_is_refused(name: str, value: object) -> None:
     with pytest.raises(
-        DamagedSnapshot, match=f"its manifest (has a {name} that makes no sense|is not of format 1)"
+        DamagedSnapshot, match=f"its manifest (has a {name} that makes no sense|is not of format 2)"
     ) as no:
         Manifest.decode(changed(**{name: value}))
     str(no.value).encode()

@@ -178,6 +178,7 @@ class PoolAndModel(RuleBasedStateMachine):
         references = Counter({NEWBORN: 1})
         references.update(int(self.pool.get(name).page[ordinal]) for name, ordinal in self.states)
         references.update(int(page) for pages, _ in self.held for page in pages)
+        references.update(self.pool.ancestry(self.pool.students.get("joe")).pages_held().tolist())
         everyone = range(self.capacity + 1)
         assert self.pages.references(np.array(everyone)).tolist() == [references[page] for page in everyone]
         assert self.pages.used == len(references) - 1

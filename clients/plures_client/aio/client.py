@@ -1,8 +1,9 @@
 """The asyncio client: the truth, of which the blocking client is a facade."""
 
+from collections.abc import Mapping, Sequence
 from typing import Self
 
-from plures.v1.agent_pb2 import GetPoolRequest, ListCohortsRequest, RestoreRequest, StartCohortRequest
+from plures.v1.agent_pb2 import GetPoolRequest, ListCohortsRequest, StartCohortRequest
 
 from ..durability import DurabilityLike
 from ..durability import encode as encode_durability
@@ -10,8 +11,10 @@ from ..names import full
 from ..records import CohortInfo, PoolInfo
 from ..whole import whole
 from .catalogue import AsyncStudents, AsyncTasks
-from .cohort import AsyncCohort, started
+from .cohort import AsyncCohort, merged, started
+from .merging import MembersLike
 from .queue import AsyncQueue
+from .snapshots import AsyncSnapshots
 from .wire import Wire
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
@@ -85,21 +88,20 @@ class AsyncCohorts:
         answer = await self._wire.call(self._wire.to.agents.ListCohorts, ListCohortsRequest())
         return [CohortInfo.read(cohort) for cohort in answer.cohorts]
 
+    async def merge(
+        self,
+        name: str,
+        members: MembersLike,
+        *,
+        weights: Mapping[str, Sequence[float]] | None = None,
+        copies: int = 1,
+        seed: int = 0,
+        from_newborn: bool = False,
+    ) -> AsyncCohort:
+        """As `Cohort.merge`, of agents of several cohorts: their ordinals by cohort, None for all of one's.
 
-class AsyncSnapshots:
-    """The server's snapshot folder; `Cohort.snapshot` writes to it."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    async def restore(self, snapshot: str, name: str, *, durability: DurabilityLike = None) -> AsyncCohort:
-        """Start cohort `name` from a snapshot.
-
-        Raises:
-            NotFound: no such snapshot. DataLoss: a damaged file. FailedPrecondition: it is another student's.
+        `weights`, by cohort, too: one an agent.
         """
-        request = RestoreRequest(
-            snapshot=full("snapshots", snapshot), cohort_id=name, durability=encode_durability(durability)
+        return await merged(
+            self._wire, name, members, weights or {}, copies=copies, seed=seed, from_newborn=from_newborn
         )
-        answer = await self._wire.call(self._wire.to.agents.Restore, request)
-        return started(self._wire, answer.cohort)

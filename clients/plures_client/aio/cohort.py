@@ -1,24 +1,31 @@
-"""A handle on one cohort: step it, run it, fork it, save it, retire it."""
+"""A handle on one cohort: step it, run it, let it become someone, fork, merge, save and retire it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import Protocol, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from plures.v1.agent_pb2 import Cohort, ForkRequest, GetCohortRequest, RetireRequest, SnapshotRequest
+from plures.v1.agent_pb2 import Cohort, ForkRequest, GetCohortRequest, RetireRequest
+from plures.v1.lineage_pb2 import GetLineageRequest
 
 from .. import ordinals as wire_ordinals
 from ..durability import DurabilityLike
 from ..durability import encode as encode_durability
+from ..life import Life
+from ..lineage import Event, Lineage
 from ..names import full, short
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
 from ..results import ActResult
 from ..whole import whole
 from .acting import AsyncActStream, Seen, parts
+from .becoming import Became, OnProgress, become
 from .catalogue import AsyncTasks
+from .merging import MembersLike, merge
 from .queue import AsyncQueue
 from .running import AsyncRun, run_request
+from .saving import written
 from .wire import Wire
 
 Problem = TypeVar("Problem", contravariant=True)
@@ -109,10 +116,62 @@ class AsyncCohort:
         answer = await self._wire.call(self._wire.to.agents.Fork, request)
         return started(self._wire, answer.cohort)
 
-    async def snapshot(self, name: str) -> SnapshotInfo:
-        """Write the cohort to the server's snapshot folder as `name`."""
-        request = SnapshotRequest(name=self._full, snapshot_id=name)
-        return SnapshotInfo.read(await self._wire.call(self._wire.to.agents.Snapshot, request))
+    async def merge(
+        self,
+        name: str,
+        ordinals: OrdinalsLike = None,
+        *,
+        weights: Sequence[float] | None = None,
+        copies: int = 1,
+        seed: int = 0,
+        from_newborn: bool = False,
+    ) -> "AsyncCohort":
+        """Start cohort `name` of copies of one agent that knows what these have learned since their lives parted.
+
+        Its state is S₀ + Σ wᵢ (Sᵢ − S₀), S₀ being where the lives parted, or the newborn's; `weights`: one an agent,
+        any finite numbers; left out, 1/n each, the mean. `Client.cohorts.merge` merges across cohorts.
+
+        Raises:
+            FailedPrecondition: agents of different students, or restored apart: it is not known where they parted.
+        """
+        weighted = None if weights is None else {self.name: weights}
+        members = {self.name: ordinals}
+        return await merged(
+            self._wire, name, members, weighted or {}, copies=copies, seed=seed, from_newborn=from_newborn
+        )
+
+    async def become(
+        self,
+        lives: Life | Sequence[Life],
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Became:
+        """Replay recorded lives: one into each of the agents, or the same into all of them.
+
+        When it returns, all of them have become who they were made to be; when it raises, none has. They are busy
+        meanwhile. `on_progress` is told of steps. To make many of one, replay a life once and fork.
+        """
+        if isinstance(lives, Life):
+            count = wire_ordinals.count(ordinals)
+            lives = [lives] * ((await self.describe()).alive if count is None else count)
+        return await become(self._wire, self.name, lives, ordinals, want_log_probs, on_progress)
+
+    async def lineage(self, ordinals: OrdinalsLike = None) -> Lineage:
+        """Where the agents come from: births, forks, merges, restorations, and recorded lives that they lived."""
+        request = GetLineageRequest(name=self._full, ordinals=wire_ordinals.encode(ordinals))
+        async with aclosing(self._wire.messages(self._wire.to.agents.GetLineage(request))) as messages:
+            return Lineage(tuple([Event.read(message) async for message in messages]))
+
+    async def snapshot(
+        self, name: str, ordinals: OrdinalsLike = None, *, on_progress: OnProgress | None = None
+    ) -> SnapshotInfo:
+        """Write the agents to the server's snapshot folder as `name`; `on_progress` is told of bytes.
+
+        One that is cancelled leaves nothing.
+        """
+        return await written(self._wire, self.name, name, ordinals, on_progress)
 
     async def retire(self, ordinals: OrdinalsLike = None) -> int:
         """End agents, all of them or those named; answer how many were alive until now."""
@@ -138,3 +197,17 @@ class AsyncCohort:
 
 def started(wire: Wire, message: Cohort) -> AsyncCohort:
     return AsyncCohort(wire, message.name)
+
+
+async def merged(
+    wire: Wire,
+    name: str,
+    members: MembersLike,
+    weights: Mapping[str, Sequence[float]],
+    *,
+    copies: int,
+    seed: int,
+    from_newborn: bool,
+) -> AsyncCohort:
+    made = await merge(wire, name, members, weights, copies=copies, seed=seed, from_newborn=from_newborn)
+    return AsyncCohort(wire, made)

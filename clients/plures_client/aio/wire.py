@@ -1,12 +1,13 @@
 """One channel to one server: deadlines on calls, and every failure as an exception of ours."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc.aio
 from plures.v1.agent_pb2_grpc import AgentServiceStub
 from plures.v1.queue_pb2_grpc import QueueServiceStub
+from plures.v1.snapshot_pb2_grpc import SnapshotServiceStub
 from plures.v1.student_pb2_grpc import StudentServiceStub
 from plures.v1.task_pb2_grpc import TaskServiceStub
 
@@ -16,6 +17,7 @@ from ..status import from_rpc_error
 if TYPE_CHECKING:
     from plures.v1.agent_pb2_grpc import AgentServiceAsyncStub
     from plures.v1.queue_pb2_grpc import QueueServiceAsyncStub
+    from plures.v1.snapshot_pb2_grpc import SnapshotServiceAsyncStub
     from plures.v1.student_pb2_grpc import StudentServiceAsyncStub
     from plures.v1.task_pb2_grpc import TaskServiceAsyncStub
 
@@ -45,6 +47,7 @@ class Stubs:
     agents: "AgentServiceAsyncStub"
     tasks: "TaskServiceAsyncStub"
     queues: "QueueServiceAsyncStub"
+    snapshots: "SnapshotServiceAsyncStub"
 
     def __init__(self, address: str) -> None:
         self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
@@ -52,6 +55,7 @@ class Stubs:
         self.agents = AgentServiceStub(self.channel)
         self.tasks = TaskServiceStub(self.channel)
         self.queues = QueueServiceStub(self.channel)
+        self.snapshots = SnapshotServiceStub(self.channel)
 
 
 class Wire:
@@ -78,6 +82,18 @@ class Wire:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, self.address) from error
 
+    async def answer(
+        self, call: "grpc.aio.StreamUnaryCall[Request, Response]", requests: AsyncIterator[Request]
+    ) -> Response:
+        """The answer to a stream of requests, which ends early when the server answers early."""
+        try:
+            await _send(call, requests)
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, self.address) from error
+        finally:
+            call.cancel()
+
     async def messages(self, call: "ManyAnswers[Response]") -> AsyncGenerator[Response, None]:
         """The messages of a call, which is cancelled when the generator is closed before they end."""
         try:
@@ -101,3 +117,13 @@ class Wire:
         self._closed = True
         if self._stubs is not None:
             await self._stubs.channel.close()
+
+
+async def _send(call: "grpc.aio.StreamUnaryCall[Request, Any]", requests: AsyncIterator[Request]) -> None:
+    async for request in requests:
+        try:
+            await call.write(request)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # The call has an answer already, which says why.
+            return
+    await call.done_writing()

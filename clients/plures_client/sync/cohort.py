@@ -1,14 +1,17 @@
 """The blocking face of a cohort."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..aio.acting import Seen
+from ..aio.becoming import Became, OnProgress
 from ..aio.cohort import Answer, AsyncCohort, Problem, Strategy
 from ..durability import DurabilityLike
+from ..life import Life
+from ..lineage import Lineage
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
 from ..results import ActResult
@@ -68,8 +71,40 @@ class Cohort:
         forking = self._cohort.fork(name, ordinals, copies=copies, seed=seed, durability=durability)
         return Cohort(self._loop, self._loop.run(forking))
 
-    def snapshot(self, name: str) -> SnapshotInfo:
-        return self._loop.run(self._cohort.snapshot(name))
+    def merge(
+        self,
+        name: str,
+        ordinals: OrdinalsLike = None,
+        *,
+        weights: Sequence[float] | None = None,
+        copies: int = 1,
+        seed: int = 0,
+        from_newborn: bool = False,
+    ) -> "Cohort":
+        merging = self._cohort.merge(
+            name, ordinals, weights=weights, copies=copies, seed=seed, from_newborn=from_newborn
+        )
+        return Cohort(self._loop, self._loop.run(merging))
+
+    def become(
+        self,
+        lives: Life | Sequence[Life],
+        ordinals: OrdinalsLike = None,
+        *,
+        want_log_probs: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Became:
+        return self._loop.run(
+            self._cohort.become(lives, ordinals, want_log_probs=want_log_probs, on_progress=on_progress)
+        )
+
+    def lineage(self, ordinals: OrdinalsLike = None) -> Lineage:
+        return self._loop.run(self._cohort.lineage(ordinals))
+
+    def snapshot(
+        self, name: str, ordinals: OrdinalsLike = None, *, on_progress: OnProgress | None = None
+    ) -> SnapshotInfo:
+        return self._loop.run(self._cohort.snapshot(name, ordinals, on_progress=on_progress))
 
     def retire(self, ordinals: OrdinalsLike = None) -> int:
         return self._loop.run(self._cohort.retire(ordinals))

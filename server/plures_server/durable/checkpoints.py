@@ -16,7 +16,8 @@ from plures.v1 import log_pb2
 
 from .. import snapshot_files
 from ..errors import DamagedLog
-from ..snapshots import Frozen
+from ..freezing import Frozen
+from ..transfer import Transfer
 from . import frames
 from .folders import make_folder, sync_folder
 from .log_files import log_file, log_numbers
@@ -41,10 +42,7 @@ def write(folder: Path, number: int, family: log_pb2.LogCheckpoint, frozen: dict
     partial = folder / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
-    written = [
-        snapshot_files.write(partial / name, cohort.facts, cohort.agents, cohort.pages.get)
-        for name, cohort in frozen.items()
-    ]
+    written = [snapshot_files.write(partial / name, cohort.content, Transfer()) for name, cohort in frozen.items()]
     for cohort, snapshot in zip(family.cohorts, written, strict=True):
         cohort.manifest_digest = snapshot.digest
     _write_family(partial / FAMILY, number, family)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from plures.v1 import log_pb2
 
+from ..freezing import Frozen, freeze
 from ..pool import Pool
-from ..snapshots import Frozen, freeze
 from ..students import ServedStudent
 from .committer import Committer, Unit
 from .journal import OPENING, Do, Journal

@@ -15,11 +15,12 @@ import torch
 from google.protobuf.message import DecodeError
 from plures.v1 import log_pb2
 
-from .. import snapshot_files
 from ..engine import Engine
 from ..errors import DamagedLog, InvalidArgument, PluresError, RecoveryRefused, StudentMismatch
+from ..manifest import MANIFEST
 from ..names import check_id
-from ..snapshots import admit, student_for
+from ..restoring import admit, choose, needed, student_for
+from ..snapshot_reading import read_manifest, read_pages, read_saved
 from . import checkpoints, frames
 from .checkpoints import Checkpoint
 from .folders import GONE, make_folder, remove_folder, sync_folder
@@ -124,19 +125,21 @@ def _read(engine: Engine, folder: Path) -> _Recovered:
 def _load(engine: Engine, folder: Path, logged: log_pb2.LoggedCohort) -> None:
     """Start a cohort from its snapshot in a checkpoint."""
     source = folder / check_id(logged.name, "cohort")
-    manifest = snapshot_files.read_manifest(source)
-    if hashlib.sha256((source / snapshot_files.MANIFEST).read_bytes()).hexdigest() != logged.manifest_digest:
-        raise DamagedLog(f"{source / snapshot_files.MANIFEST} was altered")
+    manifest = read_manifest(source)
+    if hashlib.sha256((source / MANIFEST).read_bytes()).hexdigest() != logged.manifest_digest:
+        raise DamagedLog(f"{source / MANIFEST} was altered")
     student = student_for(manifest, engine.students)
     if config_digest(student) != logged.config_digest:
         raise StudentMismatch(f"the config of student {student.name!r} has changed since; load that student")
-    agents = snapshot_files.read_agents(source, manifest, student.config.actions)
+    saved = read_saved(source, manifest, student.config.actions, engine.pool.event_numbers)
+    chosen = choose(saved, logged.name, None)
     pages = engine.pool.pages(student)
-    handles = pages.acquire(manifest.pages)
-    first = 0
-    for shard in snapshot_files.read_pages(source, manifest):
-        pages.put(handles[first : (first := first + len(shard))], shard)
-    admit(engine.pool, logged.name, manifest, agents, handles).parent = logged.parent
+    handles = pages.acquire(len(chosen.pages))
+    first = 1
+    for shard in read_pages(source, manifest):
+        pages.put(*needed(chosen, handles, shard, first))
+        first += len(shard)
+    admit(engine.pool, logged.name, None, manifest, chosen, handles).parent = logged.parent
     pages.release(handles)
 
 

@@ -1,20 +1,29 @@
 """AgentService."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from plures.v1 import agent_pb2 as pb
-from plures.v1 import agent_pb2_grpc
+from plures.v1 import agent_pb2_grpc, become_pb2, lineage_pb2
 
 from .. import names
 from ..cohort import Cohort
 from ..durable.policy import Durability, durability_from, durability_message
 from ..engine import Engine
+from ..lineage import history
+from ..merge import merge
 from ..pool import Pool
 from ..snapshots import Snapshots
+from ..transfer import Progress
+from . import become_stream
 from .act_stream import ActStream
 from .convert import ordinals_from
+from .lineage import lineage_messages
+from .merging import merge_request
+from .snapshots import progress_message, snapshot_message
 
 
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
@@ -56,16 +65,38 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         name, ordinals = names.parse(request.name, "cohorts"), ordinals_from(request.ordinals)
         return pb.RetireResponse(retired=await self._engine.call(lambda pool: pool.retire(name, ordinals)))
 
-    async def Snapshot(self, request: pb.SnapshotRequest, context: Any) -> pb.SnapshotResponse:
-        written = await self._snapshots.write(names.parse(request.name, "cohorts"), request.snapshot_id)
-        return pb.SnapshotResponse(
-            snapshot=f"snapshots/{written.name}", agents=written.agents, bytes=written.bytes, digest=written.digest
-        )
+    async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
+        cohort = await self._engine.drive(merge(self._engine.pool, merge_request(request)))
+        return pb.MergeResponse(cohort=await self._engine.call(lambda pool: cohort_message(pool, cohort)))
 
-    async def Restore(self, request: pb.RestoreRequest, context: Any) -> pb.RestoreResponse:
-        snapshot, durability = names.parse(request.snapshot, "snapshots"), durability_from(request.durability)
-        cohort = await self._snapshots.restore(snapshot, request.cohort_id, durability)
-        return pb.RestoreResponse(cohort=await self._engine.call(lambda pool: cohort_message(pool, cohort)))
+    async def GetLineage(
+        self, request: lineage_pb2.GetLineageRequest, context: Any
+    ) -> AsyncIterator[lineage_pb2.GetLineageResponse]:
+        name, ordinals = names.parse(request.name, "cohorts"), ordinals_from(request.ordinals)
+        lineage, rows, until = await self._engine.call(lambda pool: pool.lineage(name, ordinals))
+        for response in lineage_messages(await asyncio.to_thread(history, lineage, rows, until)):
+            yield response
+
+    async def Snapshot(self, request: pb.SnapshotRequest, context: Any) -> AsyncIterator[pb.SnapshotResponse]:
+        name, ordinals = names.parse(request.name, "cohorts"), ordinals_from(request.ordinals)
+        async with aclosing(self._snapshots.writing(name, request.snapshot_id, ordinals)) as events:
+            async for event in events:
+                if isinstance(event, Progress):
+                    yield pb.SnapshotResponse(progress=progress_message(event))
+                else:
+                    yield pb.SnapshotResponse(snapshot=snapshot_message(event))
+
+    async def Restore(self, request: pb.RestoreRequest, context: Any) -> AsyncIterator[pb.RestoreResponse]:
+        snapshot, ordinals = names.parse(request.snapshot, "snapshots"), ordinals_from(request.ordinals)
+        restoring = self._snapshots.restoring(
+            snapshot, request.cohort_id, ordinals, durability_from(request.durability)
+        )
+        async with aclosing(restoring) as events:
+            async for event in events:
+                if isinstance(event, Progress):
+                    yield pb.RestoreResponse(progress=progress_message(event))
+                else:
+                    yield pb.RestoreResponse(cohort=await self._engine.call(partial(cohort_message, cohort=event)))
 
     async def GetPool(self, request: pb.GetPoolRequest, context: Any) -> pb.GetPoolResponse:
         usage = await self._engine.call(lambda pool: pool.usage())
@@ -80,6 +111,13 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
     async def Act(self, request_iterator: AsyncIterator[pb.ActRequest], context: Any) -> AsyncIterator[pb.ActResponse]:
         async with aclosing(ActStream(self._engine).serve(request_iterator)) as responses:
+            async for response in responses:
+                yield response
+
+    async def Become(
+        self, request_iterator: AsyncIterator[become_pb2.BecomeRequest], context: Any
+    ) -> AsyncIterator[become_pb2.BecomeResponse]:
+        async with aclosing(become_stream.serve(self._engine, aiter(request_iterator))) as responses:
             async for response in responses:
                 yield response
 

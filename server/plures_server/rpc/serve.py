@@ -10,6 +10,8 @@ from plures.v1 import (
     agent_pb2_grpc,
     queue_pb2,
     queue_pb2_grpc,
+    snapshot_pb2,
+    snapshot_pb2_grpc,
     student_pb2,
     student_pb2_grpc,
     task_pb2,
@@ -21,6 +23,7 @@ from ..snapshots import Snapshots
 from .agents import AgentService
 from .errors import ErrorInterceptor
 from .queues import QueueService
+from .snapshots import SnapshotService
 from .students import StudentService
 from .tasks import TaskService
 
@@ -58,6 +61,7 @@ def make_server(
     agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(engine, snapshots), server)
     task_pb2_grpc.add_TaskServiceServicer_to_server(TaskService(engine), server)
     queue_pb2_grpc.add_QueueServiceServicer_to_server(queues, server)
+    snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(SnapshotService(snapshots), server)
     names = [
         file.DESCRIPTOR.services_by_name[service].full_name
         for file, service in (
@@ -65,6 +69,7 @@ def make_server(
             (agent_pb2, "AgentService"),
             (task_pb2, "TaskService"),
             (queue_pb2, "QueueService"),
+            (snapshot_pb2, "SnapshotService"),
         )
     ]
     servicer = health.aio.HealthServicer()

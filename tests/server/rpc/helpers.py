@@ -12,9 +12,10 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from numpy.typing import ArrayLike, NDArray
-from plures.v1 import agent_pb2, tensor_pb2
+from plures.v1 import agent_pb2, snapshot_pb2, tensor_pb2
 from plures.v1.agent_pb2_grpc import AgentServiceStub
 from plures.v1.queue_pb2_grpc import QueueServiceStub
+from plures.v1.snapshot_pb2_grpc import SnapshotServiceStub
 from plures.v1.student_pb2_grpc import StudentServiceStub
 from plures.v1.task_pb2_grpc import TaskServiceStub
 
@@ -31,6 +32,7 @@ class Wire:
     agents: AgentServiceStub
     tasks: TaskServiceStub
     queues: QueueServiceStub
+    snapshots: SnapshotServiceStub
 
     def start(self, count: int = 3, student: str = "bandit", seed: int = 0) -> str:
         """The resource name of a new cohort."""
@@ -45,6 +47,16 @@ class Wire:
     def cohort(self, name: str) -> agent_pb2.Cohort:
         return self.agents.GetCohort(agent_pb2.GetCohortRequest(name=name)).cohort
 
+    def save(self, cohort: str, name: str, **more: Any) -> snapshot_pb2.Snapshot:
+        """The snapshot, written to its end."""
+        *_, last = self.agents.Snapshot(agent_pb2.SnapshotRequest(name=cohort, snapshot_id=name, **more))
+        return last.snapshot
+
+    def restore(self, snapshot: str, name: str, **more: Any) -> agent_pb2.Cohort:
+        """The cohort, restored to its end."""
+        *_, last = self.agents.Restore(agent_pb2.RestoreRequest(snapshot=snapshot, cohort_id=name, **more))
+        return last.cohort
+
     def pool(self) -> agent_pb2.GetPoolResponse:
         return self.agents.GetPool(agent_pb2.GetPoolRequest())
 
@@ -53,8 +65,8 @@ class Wire:
 def connect(address: str) -> Iterator[Wire]:
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(address, options) as channel:
-        stubs = AgentServiceStub(channel), TaskServiceStub(channel), QueueServiceStub(channel)
-        yield Wire(channel, StudentServiceStub(channel), *stubs)
+        kinds = StudentServiceStub, AgentServiceStub, TaskServiceStub, QueueServiceStub, SnapshotServiceStub
+        yield Wire(channel, *(kind(channel) for kind in kinds))
 
 
 def new_name() -> str:

@@ -65,13 +65,13 @@ def test_a_snapshot_comes_back(wire: Wire, server: Any) -> None:
     joe, name = wire.start(6, seed=4), new_name()
     wire.act([ag.ActRequest(cohort=joe, ordinals=span(0, 4))] * 3)
     wire.agents.Retire(ag.RetireRequest(name=joe, ordinals=packed(5)))
-    saved = wire.agents.Snapshot(ag.SnapshotRequest(name=joe, snapshot_id=name))
+    saved = wire.save(joe, name)
     folder = Path(server.folder) / "data" / "snapshots" / name
-    assert (saved.snapshot, saved.agents) == (f"snapshots/{name}", 5)
+    assert (saved.name, saved.cohort, saved.agents, saved.count) == (f"snapshots/{name}", joe, 5, 6)
     assert saved.bytes == sum(path.stat().st_size for path in folder.iterdir())
     assert saved.digest == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
     assert folder.stat().st_mode & 0o077 == 0, "others on the machine can read it"
-    again = wire.agents.Restore(ag.RestoreRequest(snapshot=saved.snapshot, cohort_id=new_name())).cohort
+    again = wire.restore(saved.name, new_name())
     assert (again.count, again.alive, again.parent, again.seed) == (6, 5, joe, 4)
     assert (again.min_step, again.max_step) == (0, 3)
     lives = [wire.act([ag.ActRequest(cohort=cohort)] * 10) for cohort in (joe, again.name)]
@@ -81,15 +81,13 @@ def test_a_snapshot_comes_back(wire: Wire, server: Any) -> None:
 def test_a_damaged_snapshot_is_data_loss(wire: Wire, server: Any) -> None:
     joe, name = wire.start(2), new_name()
     wire.act([ag.ActRequest(cohort=joe)])
-    wire.agents.Snapshot(ag.SnapshotRequest(name=joe, snapshot_id=name))
+    wire.save(joe, name)
     pages = Path(server.folder) / "data" / "snapshots" / name / "pages-00000.safetensors"
     pages.write_bytes(pages.read_bytes()[:-1])
     before = wire.pool()
-    refused = refusal(
-        lambda: wire.agents.Restore(ag.RestoreRequest(snapshot=f"snapshots/{name}", cohort_id=new_name()))
-    )
+    refused = refusal(lambda: wire.restore(f"snapshots/{name}", new_name()))
     assert (refused.code, refused.reason) == ("DATA_LOSS", "DAMAGED_SNAPSHOT")
     assert "pages-00000.safetensors was altered or cut short" in refused.message
     assert wire.pool() == before
-    taken = refusal(lambda: wire.agents.Snapshot(ag.SnapshotRequest(name=joe, snapshot_id=name)))
+    taken = refusal(lambda: wire.save(joe, name))
     assert (taken.code, taken.reason) == ("ALREADY_EXISTS", "ALREADY_EXISTS")

@@ -17,7 +17,7 @@ from plures_students.model import Student
 
 from .helpers import Wire
 
-OURS = {f"plures.v1.{name}Service" for name in ("Student", "Agent", "Task", "Queue")}
+OURS = {f"plures.v1.{name}Service" for name in ("Student", "Agent", "Task", "Queue", "Snapshot")}
 
 
 def ask(channel: grpc.Channel, **question: str) -> reflection_pb2.ServerReflectionResponse:
@@ -64,6 +64,7 @@ def test_every_service_can_be_described(wire: Wire) -> None:
     assert {"StartCohort", "Act", "Fork", "Retire", "Snapshot"} <= methods["plures.v1.AgentService"]
     assert {"ListTasks", "RunTask"} <= methods["plures.v1.TaskService"]
     assert {"Enqueue", "Attach", "Detach", "Results"} <= methods["plures.v1.QueueService"]
+    assert {"ListSnapshots", "DeleteSnapshot"} <= methods["plures.v1.SnapshotService"]
 
 
 def test_a_client_that_knows_nothing_of_us_lists_the_students(wire: Wire) -> None:

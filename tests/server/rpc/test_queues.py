@@ -139,7 +139,7 @@ def test_a_cohort_cannot_work_a_queue_twice_nor_step_meanwhile(wire: Wire) -> No
     assert refusal(lambda: attach(wire, queue, joe)).reason == "ALREADY_EXISTS"
     assert refusal(lambda: attach(wire, new_queue(), joe)).reason == "AGENTS_BUSY"
     assert wire.act([ag.ActRequest(cohort=joe)])[0].error.reason == "AGENTS_BUSY"
-    assert refusal(lambda: wire.agents.Snapshot(ag.SnapshotRequest(name=joe, snapshot_id="x"))).reason == "AGENTS_BUSY"
+    assert refusal(lambda: wire.save(joe, "x")).reason == "AGENTS_BUSY"
     wire.queues.Detach(qu.DetachRequest(queue=queue, cohort=joe))
     assert not wire.act([ag.ActRequest(cohort=joe)])[0].error.reason
 
