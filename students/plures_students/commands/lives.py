@@ -10,6 +10,7 @@ from rich.table import Table
 from ..lives import Lives, LivesError, Mapping, copy_shipped, import_csv, read_lives, shipped_names, split, write_lives
 from ..teachers import LEARNERS, WORLDS, make, record
 from .failing import fails_in_words
+from .settings import read_settings
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -103,22 +104,10 @@ def copy(name: str, directory: Path) -> None:
 def record_(world: str, learner: str, count: int, steps: int, seed: int, settings: tuple[str, ...], out: Path) -> None:
     """Record the lives of a teacher that is an algorithm, e.g. --set learner.epsilon=0.2 --set world.arms=3."""
     _refuse_existing(out)
-    wanted = _settings(settings)
+    wanted = read_settings(settings)
     data = record(make(WORLDS, world, wanted["world"]), make(LEARNERS, learner, wanted["learner"]), count, steps, seed)
     write_lives(out, data)
     click.echo(f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps")
-
-
-def _settings(texts: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """`world.arms=3` as {"world": {"arms": "3"}}."""
-    chosen: dict[str, dict[str, str]] = {"world": {}, "learner": {}}
-    for text in texts:
-        whose, _, setting = text.partition(".")
-        name, _, value = setting.partition("=")
-        if whose not in chosen or not name or not value:
-            raise LivesError(f"setting {text!r} is not world.NAME=VALUE or learner.NAME=VALUE")
-        chosen[whose][name] = value
-    return chosen
 
 
 def _refuse_existing(directory: Path) -> None:
