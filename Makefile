@@ -9,7 +9,7 @@ OUT    := out
 # A single test process a core: the suite starts servers of its own.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo test check lint types bench soak proto clean
+.PHONY: setup demo test check lint types bench bench-gpu roofline soak proto clean
 
 setup: $(VENV)/.installed
 
@@ -42,7 +42,14 @@ check: lint types test
 
 bench: setup
 	mkdir -p $(OUT)/bench
-	for part in bench/bench_*.py; do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
+	for part in $(filter-out bench/bench_gpu.py,$(wildcard bench/bench_*.py)); do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
+
+# Needs a CUDA device, and says so where there is none; bench/METHOD.md tells what it measures.
+bench-gpu: setup
+	$(BIN)/python bench/bench_gpu.py --json bench/results/gpu.json
+
+roofline: setup
+	$(BIN)/python bench/roofline.py --write
 
 clean:
 	rm -rf $(VENV) $(OUT)
