@@ -97,6 +97,7 @@ def row_of(case: Case, contestant: str, moved: int, *figures: float | None) -> R
 def require_memory(case: Case, contestant: Contestant) -> None:
     """Skip when the pool, the contestant's own states and the tokens would not fit beside what is there."""
     needed = case.pages * case.page_bytes * (1 + contestant.pools) + 4 * case.token_bytes
+    torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     if needed > free:
         raise Skip(f"{needed / 2**30:.0f} GiB would be needed and {free / 2**30:.0f} are free")
@@ -107,10 +108,13 @@ def compete(contest: Iterator[Case], bandwidth: float | None) -> tuple[list[Row]
     rows, skipped = [], []
     for case in contest:
         for contestant in contestants(case.rule.name):
+            forgiven = (RuntimeError, AssertionError) if contestant.theirs else torch.OutOfMemoryError
             try:
                 rows.append(attempt(case, contestant, bandwidth))
-            except (Skip, torch.OutOfMemoryError) as reason:
+            except Skip as reason:
                 skipped.append(f"{contestant.name}, {case.name}: {reason}")
+            except forgiven as error:
+                skipped.append(f"{contestant.name}, {case.name}: {type(error).__name__}, {str(error).splitlines()[0]}")
     return rows, skipped
 
 

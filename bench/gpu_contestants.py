@@ -47,11 +47,15 @@ class Skip(Exception):
 
 @dataclass(frozen=True)
 class Contestant:
-    """`prepare` raises Skip; `pools`: how many times the pool's memory it takes beside the pool."""
+    """`prepare` raises Skip; `pools`: how many times the pool's memory it takes beside the pool.
+
+    `theirs`: one that may disagree with the truth or refuse a size, and is left out then.
+    """
 
     name: str
     prepare: Callable[[Batch], Ready]
     pools: int = 0
+    theirs: bool = False
 
 
 def ours(batch: Batch) -> Ready:
@@ -116,27 +120,34 @@ def by_fla(module: str, function: str, call: Callable[..., tuple[Tensor, Tensor]
     return prepare
 
 
-def by_vllm(batch: Batch) -> Ready:
-    """vLLM's decode step: one row of tokens with offsets, a pool [N, H, K, V] and an index a row."""
-    run = _import("vllm.model_executor.layers.fla.ops", "fused_recurrent_gated_delta_rule")
-    if batch.case.state != "fp32":
-        raise Skip("vLLM's step is compared on states of float32")
-    pool_NHKV = _turned(batch, batch.pool_NHS)
-    q, k, v, log_decay, beta = (x[None] for x in batch.inputs)
-    indices_WB = batch.slots_WB.int()
-    offsets = torch.arange(batch.case.agents + 1, dtype=torch.int32, device=batch.case.device)
+def by_vllm(keys_first: bool) -> Callable[[Batch], Ready]:
+    """vLLM's decode step: a pool and an index a row; its releases differ in whether keys or values come first there."""
 
-    def step(wave: int) -> Tensor:
-        o_1BHV: Tensor = run(
-            q, k, v, log_decay, beta, scale=1.0, initial_state=pool_NHKV, inplace_final_state=True,
-            cu_seqlens=offsets, ssm_state_indices=indices_WB[wave], use_qk_l2norm_in_kernel=True,
-        )[0]  # fmt: skip
-        return o_1BHV[0]
+    def prepare(batch: Batch) -> Ready:
+        run = _import("vllm.model_executor.layers.fla.ops", "fused_recurrent_gated_delta_rule")
+        if batch.case.state != "fp32":
+            raise Skip("vLLM's step is compared on states of float32")
+        # Page 0 is where some releases let padding go.
+        pages = torch.cat([batch.pool_NHS[:1], batch.pool_NHS])
+        known, indices_WB = batch.case.extents, (batch.slots_WB + 1).int()
+        pool = _turned(batch, pages) if keys_first else pages.view(*pages.shape[:2], known["V"], known["K"])
+        tokens = [x[None] for x in batch.inputs]
+        offsets = torch.arange(batch.case.agents + 1, dtype=torch.int32, device=batch.case.device)
 
-    def states(wave: int) -> Tensor:
-        return pool_NHKV[batch.slots_WB[wave]].mT.flatten(2)
+        def step(wave: int) -> Tensor:
+            o_1BHV: Tensor = run(
+                *tokens, scale=1.0, initial_state=pool, inplace_final_state=True, cu_seqlens=offsets,
+                ssm_state_indices=indices_WB[wave], use_qk_l2norm_in_kernel=True,
+            )[0]  # fmt: skip
+            return o_1BHV[0]
 
-    return Ready(step, states, batch.slots_WB, batch.case.bytes)
+        def states(wave: int) -> Tensor:
+            states_BH = pool[indices_WB[wave].long()]
+            return (states_BH.mT if keys_first else states_BH).flatten(2)
+
+        return Ready(step, states, batch.slots_WB, batch.case.bytes)
+
+    return prepare
 
 
 def _turned(batch: Batch, states_BHS: Tensor) -> Tensor:
@@ -165,11 +176,12 @@ def _delta(run: Any, q: Tensor, k: Tensor, v: Tensor, beta: Tensor, **rest: Any)
 OURS, REPLAY = Contestant("plures", ours), Contestant(f"plures replay, {FACTORS} factors", replay, pools=1)
 THEIRS = {
     "gated_delta": (
-        Contestant("fla", by_fla("fla.ops.gated_delta_rule", "fused_recurrent_gated_delta_rule", _gated), pools=2),
-        Contestant("vLLM", by_vllm, pools=1),
+        Contestant("fla", by_fla("fla.ops.gated_delta_rule", "fused_recurrent_gated_delta_rule", _gated), 2, True),
+        Contestant("vLLM, pool [K, V]", by_vllm(keys_first=True), 2, True),
+        Contestant("vLLM, pool [V, K]", by_vllm(keys_first=False), 1, True),
     ),
-    "delta": (Contestant("fla", by_fla("fla.ops.delta_rule", "fused_recurrent_delta_rule", _delta), pools=2),),
-    "kda": (Contestant("fla", by_fla("fla.ops.kda", "fused_recurrent_kda", _gated), pools=2),),
+    "delta": (Contestant("fla", by_fla("fla.ops.delta_rule", "fused_recurrent_delta_rule", _delta), 2, True),),
+    "kda": (Contestant("fla", by_fla("fla.ops.kda", "fused_recurrent_kda", _gated), 2, True),),
 }
 
 
