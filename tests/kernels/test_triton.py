@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -14,46 +16,77 @@ if sys.platform != "linux":
 
 import triton
 from plures_kernels import RULES
-from plures_kernels.gated_delta import triton as gated_delta
+from plures_kernels.matrix import Decay, Form
+from plures_kernels.matrix import triton as matrix
 from plures_kernels.momentum import triton as momentum
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 HERE = Path(__file__).parent
 DIVISIBLE_BY_16 = [["tt.divisibility", 16]]
-
-
-# Each step's module, its constants beside the extents, and the pools it knows: the entries' type, and that of noise.
-FLOATS, HALVES, NOISY_HALVES = ("fp32", None), ("bf16", None), ("bf16", "i64")
-STEPS = {
-    "gated_delta": (gated_delta, {"ALIGNED": True}, [FLOATS]),
-    "momentum": (momentum, {"TOGETHER": 4}, [FLOATS]),
-    "momentum on bfloat16": (momentum, {"TOGETHER": 8}, [HALVES, NOISY_HALVES]),
+BITS = {"fp32": 32, "bf16": 16}
+FORMS = {
+    "hebbian": Form(Decay.HEAD, corrects=False),
+    "delta": Form(Decay.NONE),
+    "gated_delta": Form(Decay.HEAD),
+    "kda": Form(Decay.CHANNEL),
+    "delta_product": Form(Decay.HEAD, inner=True),
 }
-CASES = [(step, constants, *pool) for step, constants, pools in STEPS.values() for pool in pools]
-IDS = [f"{name}-{'-'.join(map(str, pool))}" for name, (_, _, pools) in STEPS.items() for pool in pools]
-steps = pytest.mark.parametrize(("step", "constants", "entry", "noise"), CASES, ids=IDS)
-sizes = pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
 
 
-def compile_for_sm90(step, constants, entry, noise, V, K):
+def matrix_constants(rule, size):
+    form = FORMS[rule]
+    return {**matrix.tile_shape(matrix.tile_floats(form), 2, size, size), **matrix.flags(form, 2 if form.inner else 1)}
+
+
+# The module of each rule's step, its constants for states of a size, and how many matrices a state is.
+STEPS = {
+    **{rule: (matrix, partial(matrix_constants, rule), 1) for rule in FORMS},
+    "momentum": (momentum, lambda size: momentum.tile_shape(2, size, size), 2),
+}
+
+
+@dataclass(frozen=True)
+class Case:
     """A step as specialised for a pool of whole pages: aligned pointers, strides that 16 divides."""
+
+    rule: str
+    size: int
+    entry: str = "fp32"
+    noisy: bool = False
+
+    def __str__(self):
+        return f"{self.rule}-{self.size}-{self.entry}{'-noisy' * self.noisy}"
+
+
+CASES = [
+    *(Case(rule, size) for rule in STEPS for size in (16, 64, 128)),
+    *(Case(rule, size) for rule in ("gated_delta", "momentum") for size in (8, 32)),
+    *(Case(rule, size, "bf16", noisy) for rule in STEPS for size in (16, 128) for noisy in (False, True)),
+]
+cases = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@cache
+def constants_of(case):
+    _, constants, _ = STEPS[case.rule]
+    together = 128 // BITS[case.entry]
+    return {**constants(case.size), "NORMALIZE": True, "EPSILON": 1e-6, "TOGETHER": together}
+
+
+@cache
+def compile_for_sm90(case):
+    step, *_ = STEPS[case.rule]
+    constants = constants_of(case) | ({} if case.noisy else {"p_noise": None})
     kernel = step.step_kernel
-    constants = {**step.tile_shape(2, V, K), "NORMALIZE": True, "EPSILON": 1e-6, **constants}
-    kinds = {"p_pool": f"*{entry}", "p_read": "*i64", "p_write": "*i64", "p_noise": f"*{noise}"}
-    if noise is None and "p_noise" in kernel.arg_names:
-        constants["p_noise"] = None
+    kinds = {"p_pool": f"*{case.entry}", "p_read": "*i64", "p_write": "*i64", "p_noise": "*i64"}
     signature = {
         name: "constexpr" if name in constants else kinds.get(name, "*fp32" if name.startswith("p_") else "i32")
         for name in kernel.arg_names
     }
     aligned = re.compile("p_|pool_(n|h)")
-    attributes = {
-        (i,): DIVISIBLE_BY_16
-        for i, name in enumerate(kernel.arg_names)
-        if aligned.match(name) and name not in constants
-    }
-    source = ASTSource(kernel, signature, constexprs=constants, attrs=attributes)
+    places = [(i,) for i, name in enumerate(kernel.arg_names) if aligned.match(name) and name not in constants]
+    source = ASTSource(kernel, signature, constexprs=constants, attrs=dict.fromkeys(places, DIVISIBLE_BY_16))
     return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=step.OPTIONS)
 
 
@@ -66,23 +99,20 @@ def resources(compiled, tmp_path):
     return {name: int(value) for name, value in re.findall(r"(REG|STACK|LOCAL|SHARED):(\d+)", report)}
 
 
-@steps
-@sizes
-def test_the_compiled_step_spills_nothing_and_leaves_room_for_1024_threads(
-    step, constants, entry, noise, size, tmp_path
-):
-    used = resources(compile_for_sm90(step, constants, entry, noise, size, size), tmp_path)
+@cases
+def test_a_compiled_step_spills_nothing_and_leaves_room_for_1024_threads(case, tmp_path):
+    used = resources(compile_for_sm90(case), tmp_path)
     assert used["STACK"] == used["LOCAL"] == 0
     # 65,536 registers a multiprocessor.
     assert used["REG"] <= 64
 
 
-@steps
-@sizes
-def test_the_compiled_step_moves_states_by_128_bits(step, constants, entry, noise, size):
-    ptx = compile_for_sm90(step, constants, entry, noise, size, size).asm["ptx"]
-    threads = 32 * step.OPTIONS["num_warps"]
-    wide = step.TILE // threads // {"fp32": 4, "bf16": 8}[entry]
+@cases
+def test_a_compiled_step_moves_states_by_128_bits(case):
+    step, _, matrices = STEPS[case.rule]
+    ptx, constants = compile_for_sm90(case).asm["ptx"], constants_of(case)
+    entries = matrices * constants["BLOCK_C"] * constants["BLOCK_V"] * constants["BLOCK_K"]
+    wide = entries * BITS[case.entry] // 128 // (32 * step.OPTIONS["num_warps"])
     assert len(re.findall(r"ld\.global(\.\w+(::\w+)?)*\.v4\.b32", ptx)) >= wide
     assert len(re.findall(r"st\.global(\.\w+(::\w+)?)*\.v4\.b32", ptx)) == wide
 
@@ -98,7 +128,7 @@ def test_the_interpreted_kernels_keep_their_promises():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if "triton" in rule.steps])
-def test_the_step_on_a_gpu_agrees_with_the_truth(draw_step, name):
+def test_a_step_on_a_gpu_agrees_with_the_truth(draw_step, name):
     rule = RULES[name]
     step = draw_step(rule, B=1000)
     truth = step.copy(torch.float64)

@@ -8,30 +8,7 @@ Gated DeltaNet, arXiv:2412.06464, eq. 10. Without decay, a step is one of gradie
 rate β; with one-hot keys, the Rescorla–Wagner rule with forgetting.
 """
 
-import torch
+from ..matrix import Decay, Form, matrix_rule
+from . import naive
 
-from ..lazily import lazily
-from ..rule import Rule
-from ..spec import Input, Kind, Part, Spec
-from . import chunk, cpu, cpu_scan, naive
-
-RULE = Rule(
-    name="gated_delta",
-    spec=Spec(
-        inputs=(
-            Input("q", "HK", Kind.DIRECTION),
-            Input("k", "HK", Kind.DIRECTION),
-            Input("v", "HV"),
-            Input("log_decay", "H", Kind.LOG_DECAY),
-            Input("beta", "H", Kind.RATE),
-        ),
-        state=(Part("S", "VK"),),
-        padding={"log_decay": 0.0, "beta": 0.0},
-    ),
-    advance=naive.advance,
-    scans={"chunk": chunk.scan, "cpu": cpu_scan.scan},
-    steps={"cpu": cpu.step, "triton": lazily(".triton", "step", __name__)},
-    scan_for={("cpu", torch.float32): "cpu"},
-    step_for={("cpu", torch.float32): "cpu", ("cuda", torch.float32): "triton"},
-    scan_general="chunk",
-)
+RULE = matrix_rule("gated_delta", Form(Decay.HEAD), naive.advance)

@@ -14,8 +14,8 @@ import torch
 from numba import boolean, int64, njit, prange, void
 from torch import Tensor
 
-from ..gated_delta import cpu as gated_delta
-from ..gated_delta.cpu import NEAR, query_and_key, rows_at_a_time
+from ..directions import query_and_key
+from ..rows import NEAR, rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -90,7 +90,7 @@ def advance(
 @cache
 def step_kernel(form: str, K: int, R: int) -> Callable[..., None]:
     """The step on pools of that form, compiled for keys of K channels."""
-    sources = fingerprint(__file__, gated_delta.__file__)
+    sources = fingerprint(__file__)
     rows, gates, slots = (view_type(axes) for axes in (3, 2, 1))
 
     @njit(

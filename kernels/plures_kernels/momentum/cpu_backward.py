@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 from numba import boolean, get_thread_id, int64, njit, prange, void  # type: ignore[attr-defined]
 
-from ..gated_delta import cpu as gated_delta
-from ..gated_delta import cpu_backward as gated_delta_backward
-from ..gated_delta.cpu import ONE, copy, query_and_key
-from ..gated_delta.cpu_backward import MOST_ROWS, unit_backward
+from ..directions import ONE, query_and_key, unit_backward
+from ..rows import copy
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -45,8 +43,6 @@ from ..simd import (
 from . import cpu
 from .cpu import gates_at
 
-__all__ = ["MOST_ROWS", "STRIDE", "backward_kernel", "scratch_floats"]
-
 # Tokens from mark to mark; the states between two marks should stay in the second-level cache.
 STRIDE = 8
 
@@ -62,7 +58,7 @@ def backward_kernel(K: int, R: int) -> Callable[..., None]:
 
     `scratch_PS` has `scratch_floats` for each of P threads.
     """
-    sources = fingerprint(__file__, cpu.__file__, gated_delta.__file__, gated_delta_backward.__file__)
+    sources = fingerprint(__file__, cpu.__file__)
     gates, rows, states, marks, scratch = (view_type(axes) for axes in (3, 4, 3, 4, 2))
 
     @njit(

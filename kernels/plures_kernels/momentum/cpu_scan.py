@@ -15,13 +15,13 @@ from numba import boolean, get_num_threads, int64, njit, prange, void
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..gated_delta import cpu as gated_delta
-from ..gated_delta.cpu import copy, query_and_key, rows_at_a_time
+from ..directions import query_and_key
+from ..rows import MOST_BACKWARD, copy, rows_at_a_time
 from ..simd import FLOAT32, FLOAT_BYTES, at, fingerprint, state_at, view, view_type, zeros
 from ..spec import Inputs
 from . import cpu
 from .cpu import advance, gates_at
-from .cpu_backward import MOST_ROWS, STRIDE, backward_kernel, scratch_floats
+from .cpu_backward import STRIDE, backward_kernel, scratch_floats
 
 
 def scan(inputs: Inputs, state_BHS: Tensor, normalize: bool) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ class _Scan(torch.autograd.Function):
         dtokens = [torch.empty_like(x) for x in tokens]
         dstate_BHS = dlast_BHS.clone(memory_format=torch.contiguous_format)
         scratch_PS = dstate_BHS.new_empty(get_num_threads(), scratch_floats(V, K))
-        kernel = backward_kernel(K, rows_at_a_time(V, K, MOST_ROWS))
+        kernel = backward_kernel(K, rows_at_a_time(V, K, MOST_BACKWARD))
         tensors = *tokens, marks_BHMS, dy_BTHV.contiguous(), *dtokens, dstate_BHS, scratch_PS
         kernel(B, T, H, V, ctx.normalize, *map(view, tensors))
         return None, None, *dtokens, dstate_BHS
@@ -64,7 +64,7 @@ class _Scan(torch.autograd.Function):
 @cache
 def forward_kernel(K: int, R: int) -> Callable[..., None]:
     """The forward, compiled for keys of K channels. The last argument is the first state and becomes the last."""
-    sources = fingerprint(__file__, cpu.__file__, gated_delta.__file__)
+    sources = fingerprint(__file__, cpu.__file__)
     gates, rows, states, marks = (view_type(axes) for axes in (3, 4, 3, 4))
 
     @njit(

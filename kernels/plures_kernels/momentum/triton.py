@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..norm import EPSILON
 from ..spec import Inputs
-from ..tiles import load_state, store_state, unit
+from ..tiles import entries_together, load_state, store_state, unit
 
 # Floats of states and motions that a program holds in registers, 16 a thread.
 TILE = 2048
@@ -45,13 +45,6 @@ def tile_shape(H: int, V: int, K: int) -> dict[str, int]:
     block_v = min(triton.next_power_of_2(V), max(1, TILE // 2 // block_k))
     block_c = max(1, TILE // 2 // (block_v * block_k))
     return {"H": H, "V": V, "K": K, "BLOCK_C": block_c, "BLOCK_V": block_v, "BLOCK_K": block_k}
-
-
-def entries_together(pool_NHS: Tensor, K: int) -> int:
-    """How many entries may be moved at once: as many as are 128 bits where every row of a matrix begins on those."""
-    entries = 16 // pool_NHS.element_size()
-    aligned = pool_NHS.data_ptr() % 16 == 0 and all(stride % entries == 0 for stride in (*pool_NHS.stride()[:2], K))
-    return entries if aligned else 1
 
 
 @triton.jit  # type: ignore[untyped-decorator]

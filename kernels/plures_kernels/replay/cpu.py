@@ -17,8 +17,8 @@ import torch
 from numba import boolean, get_num_threads, get_thread_id, int64, njit, prange, void  # type: ignore[attr-defined]
 from torch import Tensor
 
-from ..gated_delta import cpu as gated_delta
-from ..gated_delta.cpu import NEAR, ONE, query_and_key, rows_at_a_time
+from ..directions import ONE, query_and_key
+from ..rows import NEAR, rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -80,7 +80,7 @@ def _used(index_B: Tensor) -> tuple[Tensor, Tensor]:
 @cache
 def step_kernel(K: int, V: int, G: int, R: int) -> Callable[..., None]:
     """The step, compiled for keys of K channels, values of V, and G gates."""
-    sources = fingerprint(__file__, gated_delta.__file__)
+    sources = fingerprint(__file__)
     buffers, rows, gates, slots, own = (view_type(axes) for axes in (4, 3, 2, 1, 2))
     tokens, stride = (rows, rows, rows, rows, gates), FLOAT_BYTES * K
 

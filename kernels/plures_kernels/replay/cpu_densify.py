@@ -13,8 +13,8 @@ import torch
 from numba import boolean, get_num_threads, get_thread_id, int64, njit, prange, void  # type: ignore[attr-defined]
 from torch import Tensor
 
-from ..gated_delta import cpu as gated_delta
-from ..gated_delta.cpu import ONE, rows_at_a_time
+from ..directions import ONE
+from ..rows import rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -48,7 +48,7 @@ def densify(
 @cache
 def densify_kernel(K: int, G: int, R: int) -> Callable[..., None]:
     """Compiled for keys of K channels and G gates."""
-    sources = fingerprint(__file__, gated_delta.__file__)
+    sources = fingerprint(__file__)
     buffers, slots, own = (view_type(axes) for axes in (4, 1, 2))
     stride = FLOAT_BYTES * K
 

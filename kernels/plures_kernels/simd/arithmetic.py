@@ -6,6 +6,7 @@ reorder: a result is a function of its operands, whatever stands beside them in 
 A row is a block of one row. A column is held as a row that has one entry for each row of the block it goes with.
 """
 
+from functools import reduce
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -35,6 +36,20 @@ def zeros_like(typing: Any, block: Any) -> Any:
 def filled(typing: Any, value: Any, block: Any) -> Any:
     """`filled(value, block)`: a block of its shape, each element the value."""
     return block(types.float32, block), on_values(lambda builder, x, a: spread(builder, x, a.type))
+
+
+@operation
+def row_of(typing: Any, block: Any) -> Any:
+    """`row_of(block)`: a row of its width, all zeros."""
+    zero = ir.Constant(vector(block.width), [0.0] * block.width)
+    return Block(1, block.width)(block), on_values(lambda builder, a: zero)
+
+
+@operation
+def column_of(typing: Any, block: Any) -> Any:
+    """`column_of(block)`: a column that goes with it, all zeros."""
+    zero = ir.Constant(vector(block.rows), [0.0] * block.rows)
+    return Block(1, block.rows)(block), on_values(lambda builder, a: zero)
 
 
 @operation
@@ -167,6 +182,20 @@ def dot(typing: Any, left: Any, right: Any) -> Any:
         return builder.extract_element(row_sums(builder, a, b, 1, a.type.count), FIRST)
 
     return types.float32(left, right), on_values(emit)
+
+
+@operation
+def gathered(typing: Any, block: Any, like: Any) -> Any:
+    """`gathered(block, like)`: for each factor of like, the sum of the elements that `times_row` multiplies with it."""
+
+    def emit(builder: Any, a: Any, like_value: Any) -> Any:
+        if like.width == 1:
+            ones = ir.Constant(a.type, [1.0] * a.type.count)
+            return row_sums(builder, a, ones, 1, a.type.count)
+        rows = [range(i * block.width, (i + 1) * block.width) for i in range(block.rows)]
+        return reduce(builder.fadd, (pick(builder, a, row) for row in rows))
+
+    return like(block, like), on_values(emit)
 
 
 @operation

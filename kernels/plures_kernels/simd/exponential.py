@@ -11,7 +11,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from .blocks import on_values, operation
 from .lanes import INT32, call, fused
 
-# Beyond these, the result is not a normal float32: it is held at the smallest and the largest.
+# Beyond these, the result is not a normal float32: it is zero, or held at the largest.
 LOWEST, HIGHEST = -87.33654, 88.02969
 LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
 POLYNOMIAL = 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1
@@ -20,7 +20,7 @@ MANTISSA_BITS, BIAS = 23, 127
 
 @operation
 def exponential(typing: Any, block: Any) -> Any:
-    """`exponential(block)`: e^x, element by element; x is held between -87.3 and 88.0; NaN stays."""
+    """`exponential(block)`: e^x, element by element; 0 below -87.3, above 88 as at 88; NaN stays."""
     return block(block), on_values(emit_exponential)
 
 
@@ -37,7 +37,8 @@ def sigmoid(typing: Any, block: Any) -> Any:
 
 def emit_exponential(builder: Any, x: Any) -> Any:
     """The code of `exponential` for one vector."""
-    x = builder.select(builder.fcmp_ordered("<", x, _constant(x, LOWEST)), _constant(x, LOWEST), x)
+    tiny = builder.fcmp_ordered("<", x, _constant(x, LOWEST))
+    x = builder.select(tiny, _constant(x, LOWEST), x)
     x = builder.select(builder.fcmp_ordered(">", x, _constant(x, HIGHEST)), _constant(x, HIGHEST), x)
     twos = call(builder, "rint", builder.fmul(x, _constant(x, LOG2_E)))
     rest = fused(builder, twos, _constant(x, -LN2_HIGH), x)
@@ -46,7 +47,7 @@ def emit_exponential(builder: Any, x: Any) -> Any:
     for coefficient in POLYNOMIAL[1:]:
         sum_ = fused(builder, sum_, rest, _constant(x, coefficient))
     sum_ = fused(builder, sum_, builder.fmul(rest, rest), builder.fadd(rest, _constant(x, 1.0)))
-    return builder.fmul(sum_, _power_of_two(builder, twos))
+    return builder.select(tiny, _constant(x, 0.0), builder.fmul(sum_, _power_of_two(builder, twos)))
 
 
 def _power_of_two(builder: Any, exponent: Any) -> Any:

@@ -4,7 +4,7 @@ import zlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SHARED = (*sorted(HERE.glob("*.py")), HERE.parent / "norm.py")
+SHARED = (*sorted(HERE.glob("*.py")), *(HERE.parent / name for name in ("norm.py", "directions.py", "rows.py")))
 
 
 def fingerprint(*files: str) -> int:

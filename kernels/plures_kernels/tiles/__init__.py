@@ -1,6 +1,6 @@
 """What the Triton kernels of all rules are written with."""
 
 from .rows import unit
-from .states import load_state, store_state
+from .states import entries_together, load_state, store_state
 
-__all__ = ["load_state", "store_state", "unit"]
+__all__ = ["entries_together", "load_state", "store_state", "unit"]

@@ -5,6 +5,14 @@ The two are converted into each other in integers, since Triton's interpreter cu
 
 import triton
 import triton.language as tl
+from torch import Tensor
+
+
+def entries_together(pool_NHS: Tensor, K: int) -> int:
+    """How many entries may be moved at once: as many as are 128 bits where every row of a matrix begins on those."""
+    entries = 16 // pool_NHS.element_size()
+    aligned = pool_NHS.data_ptr() % 16 == 0 and all(stride % entries == 0 for stride in (*pool_NHS.stride()[:2], K))
+    return entries if aligned else 1
 
 
 @triton.jit

@@ -13,8 +13,8 @@ import torch
 from numba import boolean, int64, njit, prange, void
 from torch import Tensor
 
-from ..gated_delta import cpu as gated_delta
-from ..gated_delta.cpu import ONE, query_and_key, rows_at_a_time
+from ..directions import ONE, query_and_key
+from ..rows import rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -41,7 +41,7 @@ from ..spec import Inputs
 from ..ttt import cpu as ttt
 from ..ttt.cpu import read, slope
 
-SOURCES = __file__, gated_delta.__file__, ttt.__file__
+SOURCES = __file__, ttt.__file__
 
 
 def step(

@@ -21,9 +21,7 @@ from typing import Any
 import numpy as np
 from numba import boolean, int64, njit, prange, void
 
-from ..gated_delta import cpu_backward as gated_delta
-from ..gated_delta.cpu import query_and_key
-from ..gated_delta.cpu_backward import unit_backward
+from ..directions import query_and_key, unit_backward
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -53,7 +51,7 @@ from .cpu import SOURCES
 def backward_kernel(V: int, R: int) -> Callable[..., None]:
     """The backward, compiled for V channels; `w_BHVV` and `dstate_BHS` go from the last token's to the first's."""
     SPACE = 3 * V
-    sources = fingerprint(__file__, gated_delta.__file__, *SOURCES)
+    sources = fingerprint(__file__, *SOURCES)
     rows, gates, heads, states, weights = (view_type(axes) for axes in (4, 3, 2, 3, 4))
 
     @njit(

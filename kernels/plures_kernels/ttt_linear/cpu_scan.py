@@ -14,8 +14,8 @@ from numba import boolean, int64, njit, prange, void
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..gated_delta.cpu import query_and_key, rows_at_a_time
-from ..gated_delta.cpu_backward import MOST_ROWS
+from ..directions import query_and_key
+from ..rows import MOST_BACKWARD, rows_at_a_time
 from ..simd import FLOAT_BYTES, at, fingerprint, load_scalar, store, view, view_type, zeros
 from ..spec import Inputs
 from . import cpu
@@ -56,7 +56,7 @@ class _Scan(torch.autograd.Function):
         # The sums of slow weights and state, from the last token's to the first's.
         w_BHVV = w0_HVV + last_BHS[..., : V * V].view(B, H, V, V)
         dstate_BHS = dlast_BHS.clone(memory_format=torch.contiguous_format)
-        kernel = backward_kernel(V, rows_at_a_time(V, V, MOST_ROWS))
+        kernel = backward_kernel(V, rows_at_a_time(V, V, MOST_BACKWARD))
         tensors = *kept, dy_BTHV.contiguous(), *dtokens, dgain_BHV, dbias_BHV, w_BHVV, dstate_BHS
         kernel(B, T, H, ctx.normalize, *map(view, tensors))
         dstart_HS = (dstate_BHS - dlast_BHS).sum(0)

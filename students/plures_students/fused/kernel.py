@@ -11,16 +11,21 @@ from typing import Any
 import numpy as np
 from llvmlite import binding  # type: ignore[import-untyped]
 from numba import get_thread_id, int64, njit, prange, void  # type: ignore[attr-defined]
-from plures_kernels.gated_delta import cpu as gated_delta
-from plures_kernels.gated_delta.cpu import advance, query_and_key, rows_at_a_time
+from plures_kernels.directions import query_and_key
+from plures_kernels.matrix import token
+from plures_kernels.matrix.token import Token, advance
+from plures_kernels.rows import rows_at_a_time
 from plures_kernels.simd import (
+    FLOAT32,
     FLOAT_BYTES,
     at,
     fingerprint,
     height,
+    load,
     load_scalar,
     prefetch_far,
     slot_at,
+    state_at,
     store_scalar,
     view_type,
     width,
@@ -46,7 +51,7 @@ def scratch_floats(shape: Shape) -> int:
 @cache
 def step_kernel(shape: Shape) -> Callable[..., None]:
     """The step, compiled for students of this shape, from encoded inputs to logits; pages change in place."""
-    sources = fingerprint(__file__, linear_file.__file__, packing.__file__, gated_delta.__file__)
+    sources = fingerprint(__file__, linear_file.__file__, packing.__file__, token.__file__)
     R, D, H, K, V, F = ROWS, shape.width, shape.heads, shape.key_width, shape.value_width, shape.mlp_width
     rows_of_state = rows_at_a_time(V, K)
     layers, inputs, actions = shape.layers, shape.inputs, shape.actions
@@ -89,7 +94,7 @@ def step_kernel(shape: Shape) -> Callable[..., None]:
                 w += gate_weights
                 remember(
                     gates_at, gate_bytes, to_directions_end, reads_at, first, B, H, V, pages_NP, layer * H,
-                    read_B, write_B, R, zeros(1, K), zeros(rows_of_state, K), zeros(1, rows_of_state),
+                    read_B, write_B, R, zeros(1, K), zeros(rows_of_state, K), zeros(1, 1),
                 )  # fmt: skip
                 add_linear(reads_at, read_bytes, reads, w, D, x, tile, row)
                 w += merge_weights
@@ -126,14 +131,15 @@ def scatter(logits: Any, stride: Any, logits_BA: Any, first: Any, B: Any, action
 @njit
 def remember(
     gates: Any, gates_stride: Any, rates: Any, reads: Any, first: Any, B: Any, H: Any, V: Any, pages_NP: Any,
-    states: Any, read_B: Any, write_B: Any, R: Any, direction: Any, tile: Any, column: Any,
+    states: Any, read_B: Any, write_B: Any, R: Any, direction: Any, tile: Any, number: Any,
 ) -> None:  # fmt: skip
     """The memories of R rows from `first` on in one layer, whose states begin at the `states`-th of a page.
 
     gates: queries, keys, values, and `rates` bytes on, decays and learning rates. reads: what is recalled.
-    `direction`, `tile` and `column` are shaped as a key, some rows of a state, and a number for each of these.
+    `direction`, `tile` and `number` are shaped as a key, some rows of a state, and a decay.
     """
-    key_bytes, value_bytes = FLOAT_BYTES * width(direction), FLOAT_BYTES * V
+    key_bytes, value_bytes, S = FLOAT_BYTES * width(direction), FLOAT_BYTES * V, V * width(direction)
+    pool_NHS = pages_NP[0], pages_NP[1], S
     for r in range(R):
         b, q = first + r, gates + r * gates_stride
         v, y, rate = q + 2 * H * key_bytes, reads + r * H * value_bytes, q + rates
@@ -145,15 +151,14 @@ def remember(
         read = slot_at(read_B, b)
         following = slot_at(read_B, b + R) if b + R < B else -1
         for h in range(H):
-            offset = (states + h) * V * key_bytes
             if following >= 0:
-                ask_for(at(pages_NP, following) + offset, V, key_bytes, tile)
+                ask_for(at(pages_NP, following) + (states + h) * V * key_bytes, V, key_bytes, tile)
             query, key = query_and_key(q + h * key_bytes, q + (H + h) * key_bytes, direction, True)
-            advance(
-                at(pages_NP, read) + offset, at(pages_NP, write) + offset, key_bytes, 0, query, key,
-                v + h * value_bytes, load_scalar(rate + h * FLOAT_BYTES), load_scalar(rate + (H + h) * FLOAT_BYTES),
-                y + h * value_bytes, V, tile, column,
-            )  # fmt: skip
+            alpha, beta = load(rate + h * FLOAT_BYTES, 0, number), rate + (H + h) * FLOAT_BYTES
+            told = Token(query, key, alpha, 0, v + h * value_bytes, beta)
+            old = state_at(FLOAT32, pool_NHS, read, states + h, S, 0)
+            new = state_at(FLOAT32, pool_NHS, write, states + h, S, 0)
+            advance(told, old, new, new, False, y + h * value_bytes, V, True, 1, tile)
 
 
 @njit

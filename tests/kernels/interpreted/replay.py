@@ -1,4 +1,4 @@
-"""Replay in Triton, by Triton's interpreter; see `gated_delta.py` beside this file.
+"""Replay in Triton, by Triton's interpreter; see `steps.py` beside this file.
 
 The backend is called as `Replay` would call it on a GPU.
 """

@@ -1,4 +1,4 @@
-"""Loading and storing states in Triton kernels, by Triton's interpreter; see `gated_delta.py` beside this file."""
+"""Loading and storing states in Triton kernels, by Triton's interpreter; see `steps.py` beside this file."""
 
 import pytest
 import torch
