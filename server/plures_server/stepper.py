@@ -51,13 +51,15 @@ class Stepper:
 
     def batches(self, part: slice) -> list[list[slice]]:
         """A part's rows as tiles, as many at a time as the crew steps side by side and as can be seated together."""
-        workers = self.crew.workers
-        rows = self._fitting(-(-(part.stop - part.start) // workers))
-        if self.most_rows is not None:
-            workers = min(workers, self.most_rows)
-            rows = min(rows, self.most_rows // workers)
+        together = self.crew.workers
+        rows = self._fitting(-(-(part.stop - part.start) // together))
+        if self.most_rows is not None and rows * together > self.most_rows:
+            # More tiles, rather than ones that are mostly padding.
+            share = max(1, self.most_rows // together)
+            rows = max((tile for tile in self.tiles if tile <= share), default=share)
+            together = self.most_rows // rows
         tiles = _cut(part, rows)
-        return [tiles[i : i + workers] for i in range(0, len(tiles), workers)]
+        return [tiles[i : i + together] for i in range(0, len(tiles), together)]
 
     def seat(self, wave: Wave, states: Turnover, rows: slice) -> None:
         """Make the states of some rows ready to be stepped; they are until others are seated or pages change hands."""

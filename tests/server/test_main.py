@@ -97,6 +97,18 @@ def test_a_store_address_that_is_none_is_named(students: Path) -> None:
     assert "'nonsense' is not the address of a Redis server" in sentence(invoke(students, "--redis-url", "nonsense"))
 
 
+@pytest.mark.parametrize("folder", ["students/joe/config.json", "/proc/nowhere"])
+def test_a_folder_that_cold_states_cannot_be_kept_in_is_named(students: Path, folder: str) -> None:
+    path = students.parent / folder
+    said = sentence(invoke(students, "--memory-gb", "0.001", "--disk-gb", "1", "--tier-dir", str(path)))
+    assert said.startswith(f"plures-server: cold states cannot be kept in {path} (")
+    assert said.endswith("name another folder with --tier-dir")
+
+
+def test_a_folder_for_cold_states_needs_a_size(students: Path) -> None:
+    assert "say with --disk-gb how much" in sentence(invoke(students, "--tier-dir", str(students.parent / "tier")))
+
+
 def test_too_little_memory_is_named(students: Path) -> None:
     assert "student 'joe' needs 256 bytes a state, and memory for 1 at least; its share is 10;" in sentence(
         invoke(students, "--memory-gb", "0.00000001")

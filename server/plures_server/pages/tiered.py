@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 MOVED_BYTES = 8 << 20
 """States that are moved together."""
+STOCKED_BYTES = 64 << 20
+"""Hot slots, at most, that are kept free when more pages are in use than can be hot."""
 LOOKED_AT_BYTES = 1 << 20
 """States that are read while the table of places is locked."""
 MOST_HEADROOM = 4096
@@ -48,7 +50,7 @@ class Tiered:
         self._clock = 0
         self._page_bytes = 4 * self.hot_NF.shape[1]
         self._batch = max(1, MOVED_BYTES // self._page_bytes)
-        self._stock = min(2 * self._batch, max(1, hot.capacity // 8))
+        self._stock = min(STOCKED_BYTES // self._page_bytes, hot.capacity // 4)
 
     def promise(self, count: int) -> None:
         *others, coldest = self._tiers.values()
@@ -154,9 +156,10 @@ class Tiered:
 
     def _make_room_ahead(self) -> None:
         """Keep some hot slots free, unless all pages in use could be hot."""
-        hot, levels = self._tiers[HOT], range(HOT, HOT + len(self._tiers))
-        if len(self._mover) < 2 and len(hot.slots) < self._stock and sum(map(self._held, levels)) > hot.capacity:
-            self._demote(HOT, self._batch)
+        hot = self._tiers[HOT]
+        missing = self._stock - len(hot.slots)
+        if missing > 0 and len(self._mover) < 2 and sum(map(self._held, self._tiers)) > hot.capacity:
+            self._demote(HOT, min(missing, self._batch))
 
     def _demote(self, level: int, count: int) -> bool:
         """Begin to move pages to the next tier that has room, at most `count`; says whether any move began.
