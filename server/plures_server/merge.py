@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .ancestry import Ancestry
 from .cohort import Cohort, Ordinals
+from .durable.policy import Durability
 from .errors import InvalidArgument, StudentMismatch
 from .forest import Nodes
 from .lineage import Event, Kind, Lineage, Parents
@@ -49,6 +50,7 @@ class MergeRequest:
     copies: int = 1
     seed: int = 0
     from_newborn: bool = False
+    durability: Durability | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def merge(pool: Pool, request: MergeRequest) -> Generator[None, None, Cohort]:
     """
     if request.copies < 1:
         raise InvalidArgument(f"copies must be at least 1, not {request.copies}")
+    pool.journals.check(request.durability)
     members = _gathered(pool, request)
     pool.check_room(request.name, request.copies)
     pages, ancestry = pool.pages(members.student), pool.ancestry(members.student)
@@ -95,7 +98,7 @@ def merge(pool: Pool, request: MergeRequest) -> Generator[None, None, Cohort]:
     try:
         if not members.is_copy:
             pages.put(merged, (yield from _sum(pages, read, members.weights, origin)))
-        pool.admit(cohort)
+        pool.admit(cohort, request.durability)
         pages.retain(cohort.page)
     except BaseException:
         ancestry.leave(cohort.anchor)

@@ -23,6 +23,7 @@ from .folders import make_folder, sync_folder
 from .log_files import log_file, log_numbers
 
 FAMILY = "family"
+FIRST = 1
 _CHECKPOINT = re.compile(r"checkpoint-(\d{8})")
 _PARTIAL = ".checkpoint.partial"
 
@@ -37,8 +38,10 @@ class Checkpoint:
 
 
 def write(folder: Path, number: int, family: log_pb2.LogCheckpoint, frozen: dict[str, Frozen]) -> int:
-    """Write a checkpoint of cohorts by name into a journal's folder, which is made if need be; its bytes."""
-    make_folder(folder)
+    """Write a checkpoint of cohorts by name into a journal's folder, which the first one makes; its bytes."""
+    # Only the first makes the folder: one that is gone was removed with the last cohort, for good.
+    if number == FIRST:
+        make_folder(folder)
     partial = folder / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)

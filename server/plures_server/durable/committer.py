@@ -83,17 +83,26 @@ def _try(journal: Journal, work: list[Work]) -> LogUnavailable | None:
         journal.commit(work)
     except LogUnavailable as error:
         return error
-    except OSError as error:
-        log.error("cohorts %s refuse steps: their log cannot be written: %s", ", ".join(journal.cohorts), error)
-        journal.fence(f"its log could not be written: {error.strerror}")
-        return log_failure(error)
+    except Exception as error:
+        expected = isinstance(error, OSError)
+        log.error("the log of %s cannot be written: %s", ", ".join(journal.cohorts), error, exc_info=not expected)
+        journal.fence(f"its log could not be written ({_why(error)})")
+        return _kind(error)(
+            f"the log could not be written ({_why(error)}), so it is open whether this outlives the server; the cohort "
+            "takes no steps until a checkpoint of it could be written, which is tried again and again"
+        )
     return None
 
 
-def log_failure(error: OSError) -> LogUnavailable:
-    """What became of steps that could not be logged, in words for who asked for them."""
-    kind = LogFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LogUnavailable
-    return kind(
-        f"the log could not be written ({error.strerror}), so it is open whether this outlives the server; the cohort "
-        "takes no steps until a checkpoint of it could be written, which is tried again and again"
-    )
+def opening_failure(error: Exception) -> LogUnavailable:
+    """Why a cohort was not started, in words for who asked for it."""
+    return _kind(error)(f"no first checkpoint could be written ({_why(error)}), so there is no such cohort")
+
+
+def _kind(error: Exception) -> type[LogUnavailable]:
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return LogFull if is_full else LogUnavailable
+
+
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -10,7 +10,7 @@ from ..engine import Engine
 from ..errors import EngineStopped, LogUnavailable
 from ..pool import Pool
 from . import checkpoints
-from .committer import log_failure
+from .committer import opening_failure
 from .journal import OPENING, Journal
 from .moment import take_moment
 
@@ -56,14 +56,14 @@ class Keeper:
     def _keep(self, journal: Journal) -> None:
         try:
             self._write(journal)
-        except (OSError, LogUnavailable) as error:
-            log.error("no checkpoint of %s could be written: %s", journal.name, error)
-            self._engine.ask(partial(_failed, journal=journal, error=error)).result()
         except EngineStopped:
             raise
-        except Exception:
-            # The outermost frame of a thread that has other journals to keep.
-            log.exception("no checkpoint of %s could be written", journal.name)
+        except Exception as error:
+            # One whose last cohort was retired meanwhile is gone.
+            if journal.cohorts:
+                expected = isinstance(error, OSError | LogUnavailable)
+                log.error("no checkpoint of %s could be written: %s", journal.name, error, exc_info=not expected)
+            self._engine.ask(partial(_failed, journal=journal, error=error)).result()
 
     def _write(self, journal: Journal) -> None:
         moment = self._engine.ask(lambda pool: take_moment(pool, journal)).result()
@@ -88,7 +88,7 @@ def _unfence(journal: Journal) -> None:
             journal.opened.set_result(None)
 
 
-def _failed(pool: Pool, journal: Journal, error: OSError | LogUnavailable) -> None:
+def _failed(pool: Pool, journal: Journal, error: Exception) -> None:
     """It is still due; cohorts whose first checkpoint it was are not to be."""
     journal.changed = True
     if journal.fenced == OPENING:
@@ -96,4 +96,4 @@ def _failed(pool: Pool, journal: Journal, error: OSError | LogUnavailable) -> No
         pool.journals.forget(journal)
         for name in names:
             pool.retire(name, None)
-        journal.opened.set_exception(log_failure(error) if isinstance(error, OSError) else error)
+        journal.opened.set_exception(opening_failure(error))

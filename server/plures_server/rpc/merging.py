@@ -4,6 +4,7 @@ import numpy as np
 from plures.v1 import agent_pb2 as pb
 
 from .. import names
+from ..durable.policy import durability_from
 from ..errors import InvalidArgument
 from ..merge import Members, MergeRequest
 from .convert import ordinals_from
@@ -21,7 +22,14 @@ def merge_request(request: pb.MergeRequest) -> MergeRequest:
             f"ancestor must be ANCESTOR_NEAREST, the default, or ANCESTOR_NEWBORN, not {request.ancestor}"
         )
     members = tuple(_members(members) for members in request.members)
-    return MergeRequest(members, request.cohort_id, request.copies, request.seed, _FROM_NEWBORN[request.ancestor])
+    return MergeRequest(
+        members,
+        request.cohort_id,
+        request.copies,
+        request.seed,
+        _FROM_NEWBORN[request.ancestor],
+        durability_from(request.durability),
+    )
 
 
 def _members(members: pb.MergeMembers) -> Members:

@@ -1,17 +1,22 @@
 """What is logged comes back, bit for bit, whatever was done: compared with the engine that was never killed."""
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plures_server.durable import checkpoints
 from plures_server.durable.policy import Durability, DurableConfig, Level
 from plures_server.engine import Engine
 from plures_server.errors import PluresError, UnknownCohort
+from plures_server.lanes import Lanes
 
+from ..attachments.helpers import batch
 from ..helpers import act, forked, names_in
 from .conftest import House
 from .helpers import LOG, everything, journal, run, same_bits, start, steps
@@ -143,17 +148,18 @@ async def test_a_name_is_that_of_the_cohort_that_bore_it_last(house: House) -> N
 
 
 async def test_a_log_goes_on_in_many_files_and_over_many_servers(house: House) -> None:
-    config = DurableConfig(segment_bytes=200, checkpoint_bytes=1 << 30, pause_seconds=0)
+    config = DurableConfig(segment_bytes=1, checkpoint_bytes=1 << 30, pause_seconds=0)
     untouched = house.engine(folder=house.folder.with_name("other"))
     await start(untouched, "joe", 3)
     engine = house.engine(config)
     await start(engine, "joe", 3)
-    for _ in range(5):
+    for _ in range(4):
         for living in (engine, untouched):
-            await steps(living, "joe", 6)
+            for _ in range(3):
+                await steps(living, "joe", 2)
         house.stop(engine)
         engine = house.engine(config)
-    assert len(list(journal(house.folder).glob("log-*"))) > 5
+    assert len(list(journal(house.folder).glob("log-*"))) >= 12
     assert await same_bits(engine, untouched)
 
 
@@ -206,6 +212,46 @@ async def test_a_fork_of_a_snapshotted_cohort_is_snapshotted(house: House) -> No
     assert (await everything(house.after_a_crash())).keys() == {"jane"}
 
 
+async def test_what_was_kept_of_work_on_a_queue_comes_back(house: House) -> None:
+    engine = house.engine()
+    await start(engine, "joe", 5)
+    await steps(engine, "joe", 2)
+    lanes = await engine.call(
+        lambda pool: Lanes(pool, engine.steppers["joe"], pool.get("joe"), np.array([4, 0, 2]), keep_learning=True)
+    )
+    await lanes.do(engine, batch(3, steps=4), np.arange(3))
+    dropped = house.after_a_crash()
+    assert await same_bits(engine, dropped)
+    await engine.call(lambda pool: lanes.keep(np.array([True, False, True])))
+    again = house.after_a_crash()
+    assert (await everything(again))["joe"].step.tolist() == [2, 2, 6, 2, 6]
+    for living in (engine, again):
+        await steps(living, "joe", 2)
+    assert await same_bits(engine, again)
+
+
+async def test_a_cohort_that_ends_while_it_is_saved_does_not_come_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, gate = threading.Event(), threading.Event()
+    write = checkpoints.write
+
+    def write_late(*arguments: Any) -> int:
+        entered.set()
+        assert gate.wait(20)
+        return write(*arguments)
+
+    engine = house.engine(DurableConfig(checkpoint_steps=1, pause_seconds=0))
+    await start(engine, "joe", 2)
+    monkeypatch.setattr(checkpoints, "write", write_late)
+    await steps(engine, "joe", 1)
+    assert await asyncio.to_thread(entered.wait, 20)
+    await engine.call(lambda pool: pool.retire("joe", None))
+    gate.set()
+    house.stop(engine)
+    assert names_in(house.folder) == []
+
+
 WORDS = st.lists(
     st.one_of(
         st.tuples(st.just("act"), st.sampled_from("abc"), st.lists(st.integers(0, 3), min_size=1, unique=True)),
@@ -235,10 +281,10 @@ async def obey(engine: Engine, words: list[tuple]) -> None:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(words=WORDS, checkpoint_bytes=st.sampled_from([1, 300, 1 << 30]))
-def test_whatever_was_done_comes_back(house: House, words: list[tuple], checkpoint_bytes: int) -> None:
+@given(words=WORDS, checkpoint_steps=st.sampled_from([1, 10, 1 << 40]))
+def test_whatever_was_done_comes_back(house: House, words: list[tuple], checkpoint_steps: int) -> None:
     async def live() -> None:
-        config = DurableConfig(segment_bytes=300, checkpoint_bytes=checkpoint_bytes, pause_seconds=0)
+        config = DurableConfig(segment_bytes=300, checkpoint_steps=checkpoint_steps, pause_seconds=0)
         engine = house.engine(config, folder=house.fresh())
         await start(engine, "a", 4)
         await obey(engine, words)
