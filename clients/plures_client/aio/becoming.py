@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from plures.v1.become_pb2 import BecomeBegin, BecomeRequest, BecomeResponse
+from plures.v1.become_pb2 import BecomeBegin, BecomeCommit, BecomeRequest, BecomeResponse
 
 from .. import ordinals as wire_ordinals
 from ..errors import InvalidArgument, Unavailable
@@ -67,6 +67,7 @@ async def _requests(
     yield BecomeRequest(begin=begin)
     for part in parts(lives):
         yield BecomeRequest(chunk=chunk(lives, who, part))
+    yield BecomeRequest(commit=BecomeCommit())
 
 
 def _scatter(log_probs: list[NDArray[np.float32]], part: Part, response: BecomeResponse) -> None:

@@ -23,12 +23,15 @@ async def serve(engine: Engine, requests: AsyncIterator[pb.BecomeRequest]) -> As
     over = False
     try:
         async for request in requests:
+            if request.WhichOneof("part") == "commit":
+                over = True
+                await engine.give_back(lambda pool: becoming.keep())
+                yield pb.BecomeResponse(agent_steps=becoming.agent_steps, committed=True)
+                return
             log_prob = await engine.drive(becoming.live(life_chunk(request), begin.want_log_probs))
             told = None if log_prob is None else tensor_to(log_prob)
             yield pb.BecomeResponse(agent_steps=becoming.agent_steps, log_prob=told)
-        over = True
-        await engine.give_back(lambda pool: becoming.keep())
-        yield pb.BecomeResponse(agent_steps=becoming.agent_steps, committed=True)
+        raise InvalidArgument("the stream ended without `commit`; the agents are as they were")
     finally:
         if not over:
             await engine.drive(becoming.drop())

@@ -9,7 +9,7 @@ from plures.v1 import snapshot_pb2 as pb
 from plures.v1 import snapshot_pb2_grpc
 
 from .. import names
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, PluresError
 from ..snapshot_exchange import Chunk, Incoming, outgoing
 from ..snapshot_files import Written, new_folder
 from ..snapshots import Snapshots
@@ -45,16 +45,25 @@ class SnapshotService(snapshot_pb2_grpc.SnapshotServiceServicer):
     async def UploadSnapshot(
         self, request_iterator: AsyncIterator[pb.UploadSnapshotRequest], context: Any
     ) -> pb.UploadSnapshotResponse:
-        request = await anext(aiter(request_iterator), None)
+        try:
+            written = await self._take_in(aiter(request_iterator))
+        except PluresError:
+            # To a client that is still writing, gRPC tells an internal error in place of an early answer.
+            async for _ in request_iterator:
+                pass
+            raise
+        return pb.UploadSnapshotResponse(snapshot=snapshot_message(written))
+
+    async def _take_in(self, requests: AsyncIterator[pb.UploadSnapshotRequest]) -> Written:
+        request = await anext(requests, None)
         if request is None:
             raise InvalidArgument("nothing was sent; the first message of an upload has the snapshot's name")
         target = self._snapshots.path(request.snapshot_id)
         with new_folder(target) as folder, closing(Incoming(folder)) as incoming:
             while request is not None:
                 await asyncio.to_thread(incoming.take, _chunk(request.chunk))
-                request = await anext(aiter(request_iterator), None)
-            written = await asyncio.to_thread(incoming.finish, target)
-        return pb.UploadSnapshotResponse(snapshot=snapshot_message(written))
+                request = await anext(requests, None)
+            return await asyncio.to_thread(incoming.finish, target)
 
 
 def snapshot_message(written: Written) -> pb.Snapshot:
