@@ -22,7 +22,11 @@ def serve_forever(students: str, arguments: list[str]) -> None:
             print(pid, flush=True)
         else:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            main(["--students", students, *arguments])
+            try:
+                main(["--students", students, *arguments])
+            finally:
+                # Whoever waits for its address waits for a line.
+                print("the server has ended", flush=True)
 
 
 if __name__ == "__main__":

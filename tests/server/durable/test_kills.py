@@ -279,7 +279,7 @@ async def killed(server: ForkedServers, house: House, kills: int) -> None:
         server.start()
     steps = [int((await lives(reference, worker.name)).step[0]) for worker in workers]
     print(f"{kills} kills; steps of an agent that acts, runs, is forked: {steps}")
-    assert min(steps) > kills / 2
+    assert sum(steps) > kills, "there was something to lose"
 
 
 async def test_every_acknowledged_step_outlives_a_few_kills(server: ForkedServers, house: House) -> None:
