@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plures_kernels import RULES, Input, Kind, Part, Rule, Spec
+from plures_kernels import RULES, Kind
 from plures_kernels.replay import REPLAYS, Base, Factors, Replay
 from plures_kernels.replay.naive import dense
 from torch import Tensor
@@ -21,31 +21,7 @@ CLOSE = {"rtol": 2e-4, "atol": 2e-4}
 H = 2
 
 
-def advance_channelwise(state, q_BHK, k_BHK, v_BHV, log_decay_BHK, beta_BH):
-    """Kimi Delta Attention: the gated delta rule with a decay for each channel of the keys."""
-    decayed_BHVK = state[0] * log_decay_BHK.exp()[..., None, :]
-    error_BHV = v_BHV - torch.einsum("bhvk,bhk->bhv", decayed_BHVK, k_BHK)
-    new_BHVK = decayed_BHVK + torch.einsum("bh,bhv,bhk->bhvk", beta_BH, error_BHV, k_BHK)
-    return torch.einsum("bhvk,bhk->bhv", new_BHVK, q_BHK), (new_BHVK,)
-
-
-def advance_undecayed(state, q_BHK, k_BHK, v_BHV, beta_BH):
-    """The delta rule."""
-    return RULES["gated_delta"].advance(state, q_BHK, k_BHK, v_BHV, torch.zeros_like(beta_BH), beta_BH)
-
-
-def family():
-    q, k, v, _, beta = RULES["gated_delta"].spec.inputs
-    channelwise = (q, k, v, Input("log_decay", "HK", Kind.LOG_DECAY), beta)
-    state = (Part("S", "VK"),)
-    return {
-        "gated_delta": RULES["gated_delta"],
-        "delta": Rule("delta", Spec((q, k, v, beta), state), advance_undecayed),
-        "kda": Rule("kda", Spec(channelwise, state), advance_channelwise),
-    }
-
-
-FAMILY = family()
+FAMILY = {name: replay.rule for name, replay in REPLAYS.items()}
 rules = pytest.mark.parametrize("rule", FAMILY.values(), ids=FAMILY)
 BACKENDS = pytest.mark.parametrize("backend", ["cpu", "naive"])
 kinds = pytest.mark.parametrize("kind", ["newborn", "shared", "own"])
@@ -203,9 +179,9 @@ def test_a_step_appends_one_factor_to_the_slots_named_and_changes_nothing_else(g
     torch.testing.assert_close(copies.factors.count_A, expected, **EQUAL)
     for old, new in zip(before.tensors[:3], copies.factors.tensors[:3], strict=True):
         for row in live:
-            slot, count = copies.slot_B[row], before.count_A[copies.slot_B[row]]
-            assert new[slot, :, count].isfinite().all()
-            new[slot, :, count] = old[slot, :, count]
+            slot, place = copies.slot_B[row], before.window - 1 - before.count_A[copies.slot_B[row]]
+            assert new[slot, :, place].isfinite().all()
+            new[slot, :, place] = old[slot, :, place]
         torch.testing.assert_close(new, old, **EQUAL)
 
 

@@ -9,10 +9,10 @@ their base: a newborn has no factors, a young one few. A memory with a base of i
 once a window. ReplaySSM (dao-lab.ai/blog/2026/replayssm) keeps such a buffer for each request of a language model.
 """
 
-from .. import gated_delta
+from .. import delta, gated_delta, kda
 from .factors import Base, Factors
 from .replay import Replay
 
-REPLAYS: dict[str, Replay] = {rule.name: Replay(rule) for rule in (gated_delta.RULE,)}
+REPLAYS: dict[str, Replay] = {rule.name: Replay(rule) for rule in (delta.RULE, gated_delta.RULE, kda.RULE)}
 
 __all__ = ["REPLAYS", "Base", "Factors", "Replay"]

@@ -18,7 +18,7 @@ from numba import boolean, get_num_threads, get_thread_id, int64, njit, prange, 
 from torch import Tensor
 
 from ..directions import ONE, query_and_key
-from ..rows import NEAR, rows_at_a_time
+from ..rows import rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -30,7 +30,6 @@ from ..simd import (
     load_scalar,
     minus,
     plus_scaled,
-    prefetch,
     scaled,
     slot_at,
     store,
@@ -52,7 +51,7 @@ def step(factors: Factors, slot_B: Tensor, tokens: Tokens, base: Base | None, no
     y_BHV = tokens.v_BHV.new_empty(B, H, V)
     scratch_PX = y_BHV.new_empty(get_num_threads(), 2 * (K + V))
     tensors = *factors.tensors, slot_B.to(torch.int64), *tokens, states_MHXX, index_B, y_BHV, scratch_PX
-    step_kernel(K, V, G, rows_at_a_time(V, K))(B, H, normalize, mode, *map(view, tensors))
+    step_kernel(K, V, G, rows_at_a_time(V, K))(B, H, factors.window, normalize, mode, *map(view, tensors))
     return y_BHV
 
 
@@ -82,49 +81,48 @@ def step_kernel(K: int, V: int, G: int, R: int) -> Callable[..., None]:
     """The step, compiled for keys of K channels, values of V, and G gates."""
     sources = fingerprint(__file__)
     buffers, rows, gates, slots, own = (view_type(axes) for axes in (4, 3, 2, 1, 2))
-    tokens, stride = (rows, rows, rows, rows, gates), FLOAT_BYTES * K
+    factors, tokens = (buffers, buffers, buffers, slots), (rows, rows, rows, rows, gates)
+    stride = FLOAT_BYTES * K
 
     @njit(
         void(
-            int64, int64, boolean, int64, buffers, buffers, buffers, slots, slots, *tokens, buffers, slots, rows, own
+            int64, int64, int64, boolean, int64, *factors, slots, *tokens, buffers, slots, rows, own
         ),
         cache=True, parallel=True, nogil=True,
     )  # fmt: skip
     def kernel(
-        B: int, H: int, normalize: bool, mode: int, keys_AHLK: Any, updates_AHLV: Any, decays_AHLG: Any, count_A: Any,
-        slot_B: Any, q_BHK: Any, k_BHK: Any, v_BHV: Any, log_decay_BHG: Any, beta_BH: Any, states_MHXX: Any,
-        index_B: Any, y_BHV: Any, scratch_PX: Any,
+        B: int, H: int, L: int, normalize: bool, mode: int, keys_AHLK: Any, updates_AHLV: Any, decays_AHLG: Any,
+        count_A: Any, slot_B: Any, q_BHK: Any, k_BHK: Any, v_BHV: Any, log_decay_BHG: Any, beta_BH: Any,
+        states_MHXX: Any, index_B: Any, y_BHV: Any, scratch_PX: Any,
     ) -> None:  # fmt: skip
         assert sources
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
-            slot, following = slot_at(slot_B, b), slot_at(slot_B, min(b + 1, B - 1))
+            slot = slot_at(slot_B, b)
             if slot < 0:
                 store(at(y_BHV, b, h), 0, zeros(1, V))
                 continue
             count = slot_at(count_A, slot)
-            keys, updates, decays = at(keys_AHLK, slot, h), at(updates_AHLV, slot, h), at(decays_AHLG, slot, h)
+            new = L - 1 - count
+            keys, updates = at(keys_AHLK, slot, h, new), at(updates_AHLV, slot, h, new)
+            decays = at(decays_AHLG, slot, h, new)
             strides = FLOAT_BYTES * keys_AHLK[3], FLOAT_BYTES * updates_AHLV[3], FLOAT_BYTES * decays_AHLG[3]
             for g in range(G):
                 alpha = math.exp(load_scalar(at(log_decay_BHG, b, h, g)))
-                store_scalar(decays + count * strides[2] + g * FLOAT_BYTES, alpha)
+                store_scalar(decays + g * FLOAT_BYTES, alpha)
             q, k = query_and_key(at(q_BHK, b, h), at(k_BHK, b, h), zeros(1, K), normalize)
-            store(keys + count * strides[0], 0, k)
+            store(keys, 0, k)
             overlap = dot(k, q)
-            asks = following >= 0 and count * (K + V) <= NEAR
-            ahead = at(keys_AHLK, following, h) - keys if asks else 0
-            of_q, of_k, q, k = recall(keys, updates, decays, strides, count, ahead, q, k, zeros(1, V), zeros(1, G))
+            of_q, of_k, q, k = recall(keys, updates, decays, strides, count, q, k, zeros(1, V), zeros(1, G))
             scratch = at(scratch_PX, get_thread_id())
             if mode == SHARED_BASE:
                 state = at(states_MHXX, slot_at(index_B, b), h)
                 of_q, of_k = plus_shared(of_q, of_k, q, k, state, scratch, V, K)
             elif mode == OWN_BASE:
                 state = at(states_MHXX, slot_at(index_B, b), h)
-                asks = following >= 0 and V * K <= NEAR
-                ahead = at(states_MHXX, slot_at(index_B, min(b + 1, B - 1)), h) - state if asks else 0
-                of_q, of_k = plus_own(of_q, of_k, q, k, state, stride, ahead, scratch, V, zeros(R, K), zeros(1, R))
+                of_q, of_k = plus_own(of_q, of_k, q, k, state, stride, scratch, V, zeros(R, K), zeros(1, R))
             update = scaled(load_scalar(at(beta_BH, b, h)), minus(load(at(v_BHV, b, h), 0, of_k), of_k))
-            store(updates + count * strides[1], 0, update)
+            store(updates, 0, update)
             store(at(y_BHV, b, h), 0, plus_scaled(of_q, overlap, update))
 
     return kernel
@@ -132,22 +130,17 @@ def step_kernel(K: int, V: int, G: int, R: int) -> Callable[..., None]:
 
 @njit
 def recall(
-    keys: Any, updates: Any, decays: Any, strides: Any, count: Any, ahead: Any, q: Any, k: Any, value: Any, gates: Any
+    keys: Any, updates: Any, decays: Any, strides: Any, count: Any, q: Any, k: Any, value: Any, gates: Any
 ) -> Any:
     """What the factors hold under q and under k, and the two as they arrive at the base.
 
-    The newest decay is that of the token itself, which lies behind the factors. On the way it asks for the factors that
-    begin `ahead` bytes further, unless that is 0.
+    The addresses are those of the token's own factor, of which the decay is there; the older ones follow.
     """
     of_q, of_k = value, value
-    decay = load(decays + count * strides[2], 0, gates)
+    decay = load(decays, 0, gates)
     q, k = times_row(q, decay), times_row(k, decay)
-    for i in range(count - 1, -1, -1):
-        at_key, at_update = keys + i * strides[0], updates + i * strides[1]
-        if ahead != 0:
-            prefetch(at_key + ahead, 0, q)
-            prefetch(at_update + ahead, 0, value)
-        key, update = load(at_key, 0, q), load(at_update, 0, value)
+    for i in range(1, count + 1):
+        key, update = load(keys + i * strides[0], 0, q), load(updates + i * strides[1], 0, value)
         of_q, of_k = plus_scaled(of_q, dot(key, q), update), plus_scaled(of_k, dot(key, k), update)
         decay = load(decays + i * strides[2], 0, gates)
         q, k = times_row(q, decay), times_row(k, decay)
@@ -169,27 +162,14 @@ def plus_shared(of_q: Any, of_k: Any, q: Any, k: Any, state: Any, scratch: Any, 
 
 @njit
 def plus_own(
-    of_q: Any,
-    of_k: Any,
-    q: Any,
-    k: Any,
-    state: Any,
-    stride: Any,
-    ahead: Any,
-    scratch: Any,
-    V: Any,
-    tile: Any,
-    column: Any,
+    of_q: Any, of_k: Any, q: Any, k: Any, state: Any, stride: Any, scratch: Any, V: Any, tile: Any, column: Any
 ) -> Any:
-    """of_q + S q and of_k + S k in one pass over S, which is at `state`, and on the way asks for that `ahead`."""
+    """of_q + S q and of_k + S k in one pass over S, which is at `state`."""
     beside = FLOAT_BYTES * V
     store(scratch, 0, of_q)
     store(scratch + beside, 0, of_k)
     for i in range(0, V, height(tile)):
-        at_rows, at_q = state + i * stride, scratch + i * FLOAT_BYTES
-        if ahead != 0:
-            prefetch(at_rows + ahead, stride, tile)
-        rows = load(at_rows, stride, tile)
+        rows, at_q = load(state + i * stride, stride, tile), scratch + i * FLOAT_BYTES
         store(at_q, 0, plus_scaled(load(at_q, 0, column), ONE, dots(rows, q)))
         store(at_q + beside, 0, plus_scaled(load(at_q + beside, 0, column), ONE, dots(rows, k)))
     return load(scratch, 0, of_q), load(scratch + beside, 0, of_k)

@@ -42,7 +42,7 @@ def densify(
     scratch_PX = pool_NHS.new_empty(get_num_threads(), (L + 1) * K)
     slots = (x.to(torch.int64) for x in (slot_B, write_B, index_B))
     tensors = *factors.tensors, *slots, states_MHS.view(-1, H, V, K), pool_NHS.view(-1, H, V, K), scratch_PX
-    densify_kernel(K, G, rows_at_a_time(V, K))(len(slot_B), H, V, base is not None, *map(view, tensors))
+    densify_kernel(K, G, rows_at_a_time(V, K))(len(slot_B), H, L, V, base is not None, *map(view, tensors))
 
 
 @cache
@@ -50,16 +50,16 @@ def densify_kernel(K: int, G: int, R: int) -> Callable[..., None]:
     """Compiled for keys of K channels and G gates."""
     sources = fingerprint(__file__)
     buffers, slots, own = (view_type(axes) for axes in (4, 1, 2))
-    stride = FLOAT_BYTES * K
+    factors, stride = (buffers, buffers, buffers, slots), FLOAT_BYTES * K
 
     @njit(
         void(
-            int64, int64, int64, boolean, buffers, buffers, buffers, slots, slots, slots, slots, buffers, buffers, own
+            int64, int64, int64, int64, boolean, *factors, slots, slots, slots, buffers, buffers, own
         ),
         cache=True, parallel=True, nogil=True,
     )  # fmt: skip
     def kernel(
-        B: int, H: int, V: int, based: bool, keys_AHLK: Any, updates_AHLV: Any, decays_AHLG: Any, count_A: Any,
+        B: int, H: int, L: int, V: int, based: bool, keys_AHLK: Any, updates_AHLV: Any, decays_AHLG: Any, count_A: Any,
         slot_B: Any, write_B: Any, index_B: Any, states_MHVK: Any, pool_NHVK: Any, scratch_PX: Any,
     ) -> None:  # fmt: skip
         assert sources
@@ -70,11 +70,11 @@ def densify_kernel(K: int, G: int, R: int) -> Callable[..., None]:
                 continue
             slot, scratch = slot_at(slot_B, b), at(scratch_PX, get_thread_id())
             count, left = slot_at(count_A, slot), filled(ONE, zeros(1, K))
-            for i in range(count - 1, -1, -1):
-                key = load(at(keys_AHLK, slot, h, i), 0, left)
+            for i in range(count):
+                key = load(at(keys_AHLK, slot, h, L - count + i), 0, left)
                 store(scratch + i * stride, 0, times_row(key, left))
-                left = times_row(left, load(at(decays_AHLG, slot, h, i), 0, zeros(1, G)))
-            new, updates, tile = at(pool_NHVK, write, h), at(updates_AHLV, slot, h), zeros(R, K)
+                left = times_row(left, load(at(decays_AHLG, slot, h, L - count + i), 0, zeros(1, G)))
+            new, updates, tile = at(pool_NHVK, write, h), at(updates_AHLV, slot, h, L - count), zeros(R, K)
             for i in range(0, V, height(tile)):
                 rows = zeros(R, K)
                 if based:

@@ -17,8 +17,9 @@ from ..memory import empty_pages
 class Factors:
     """Slots of factors: for each step of a memory since its base, the key k, the update u and the decay α.
 
-    The first count_A[a] of a slot's L factors are there, oldest first; what lies behind them is undefined. A slot of
-    count 0 is the base itself, so that birth is a zero written to count_A (int64). The last axes are contiguous.
+    A slot is filled from its end, so that its factors are read newest first in the order of their addresses, which
+    processors fetch far better than the reverse: the last count_A[a] of L are there, and what lies before is undefined.
+    A slot of count 0 is the base itself; birth is a zero written to count_A (int64). The last axes are contiguous.
     """
 
     keys_AHLK: Tensor

@@ -38,17 +38,17 @@ def densify(
 
 def dense(factors: Factors, slot_B: Tensor, base: Base | None) -> Tensor:
     """S_t = S_0 Diag(γ_t) + Σ_i u_i (k_i ∘ Π_{j>i} α_j)ᵀ of the slots, [B, H, V, K]."""
-    missing_BL = torch.arange(factors.window, device=slot_B.device) >= factors.count_A[slot_B][:, None]
+    missing_BL = torch.arange(factors.window, device=slot_B.device) < factors.window - factors.count_A[slot_B][:, None]
     missing_B1L1 = missing_BL[:, None, :, None]
     keys_BHLK, updates_BHLV = (x[slot_B].masked_fill(missing_B1L1, 0) for x in factors.tensors[:2])
     decays_BHLG = factors.decays_AHLG[slot_B].masked_fill(missing_B1L1, 1)
-    left_BHLG = decays_BHLG.flip(2).cumprod(2).flip(2)
-    after_BHLG = torch.cat([left_BHLG[:, :, 1:], torch.ones_like(left_BHLG[:, :, :1])], dim=2)
+    left_BHLG = decays_BHLG.cumprod(2)
+    after_BHLG = torch.cat([torch.ones_like(left_BHLG[:, :, :1]), left_BHLG[:, :, :-1]], dim=2)
     state_BHVK = torch.einsum("bhlv,bhlk->bhvk", updates_BHLV, keys_BHLK * after_BHLG)
     if base is None:
         return state_BHVK
     start_BHVK = base.states_MHS[base.index_B].to(state_BHVK.dtype).view(state_BHVK.shape)
-    return state_BHVK + start_BHVK * left_BHLG[:, :, :1]
+    return state_BHVK + start_BHVK * left_BHLG[:, :, -1:]
 
 
 def picked(base: Base | None, rows: Tensor) -> Base | None:
@@ -56,9 +56,9 @@ def picked(base: Base | None, rows: Tensor) -> Base | None:
 
 
 def _append(factors: Factors, slot_B: Tensor, *new: Tensor) -> None:
-    count_B = factors.count_A[slot_B]
+    place_B = factors.window - 1 - factors.count_A[slot_B]
     for buffer_AHLX, x_BHX in zip(factors.tensors, new, strict=False):
-        buffer_AHLX[slot_B, :, count_B] = x_BHX
+        buffer_AHLX[slot_B, :, place_B] = x_BHX
 
 
 def _product(state_BHVK: Tensor, x_BHK: Tensor) -> Tensor:

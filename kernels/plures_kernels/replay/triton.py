@@ -109,17 +109,17 @@ def step_kernel(  # type: ignore[no-untyped-def]
         b_k = b_k * tl.rsqrt(tl.sum(b_k * b_k, 1) + EPSILON)[:, None]
     overlap = tl.sum(b_q * b_k, 1)
 
-    keys, updates = slot * keys_a + h * keys_h, slot * updates_a + h * updates_h
-    decays = slot * decays_a + h * decays_h
+    new = window - 1 - count
+    keys, updates = slot * keys_a + h * keys_h + new * keys_l, slot * updates_a + h * updates_h + new * updates_l
+    decays = slot * decays_a + h * decays_h + new * decays_l
     if tl.program_id(2) == 0:
-        tl.store(p_keys + (keys + count * keys_l)[:, None] + i_k[None, :], b_k, mask=m_bk)
-        tl.store(p_decays + (decays + count * decays_l)[:, None] + i_g[None, :], b_decay, mask=m_bg)
+        tl.store(p_keys + keys[:, None] + i_k[None, :], b_k, mask=m_bk)
+        tl.store(p_decays + decays[:, None] + i_g[None, :], b_decay, mask=m_bg)
 
     b_q, b_k = b_q * b_decay, b_k * b_decay
     of_q, of_k = tl.zeros_like(b_v), tl.zeros_like(b_v)
-    for back in range(1, tl.max(count) + 1):
-        i = count - back
-        m_i = (i >= 0)[:, None]
+    for i in range(1, tl.max(count) + 1):
+        m_i = (i <= count)[:, None]
         b_key = tl.load(p_keys + (keys + i * keys_l)[:, None] + i_k[None, :], mask=m_i & m_bk, other=0.0)
         b_update = tl.load(p_updates + (updates + i * updates_l)[:, None] + i_v[None, :], mask=m_i & m_bv, other=0.0)
         b_decay = tl.load(p_decays + (decays + i * decays_l)[:, None] + i_g[None, :], mask=m_i & m_bg, other=1.0)
@@ -146,7 +146,7 @@ def step_kernel(  # type: ignore[no-untyped-def]
             of_k += tl.sum(b_state * b_k[:, None, :], 2)
 
     b_update = beta[:, None] * (b_v - of_k)
-    tl.store(p_updates + (updates + count * updates_l)[:, None] + i_v[None, :], b_update, mask=m_bv)
+    tl.store(p_updates + updates[:, None] + i_v[None, :], b_update, mask=m_bv)
     full = (slot >= 0) & (m_live == 0)
     b_y = tl.where(full[:, None], float("nan"), of_q + overlap[:, None] * b_update)
     tl.store(p_y + (cell * V)[:, None] + i_v[None, :], b_y, mask=m_b[:, None] & m_v[None, :])

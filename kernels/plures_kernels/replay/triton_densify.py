@@ -32,7 +32,8 @@ def densify(
             *factors.tensors, slot_B, write_B, index_B, states_MHS, pool_NHS, noise_B,
             *(stride for buffer in factors.tensors[:3] for stride in buffer.stride()[:3]), factors.count_A.stride(0),
             slot_B.stride(0), write_B.stride(0), index_B.stride(0), *states_MHS.stride()[:2], *pool_NHS.stride()[:2],
-            0 if noise_B is None else noise_B.stride(0), **shape, BASED=base is not None, **options(shape),
+            0 if noise_B is None else noise_B.stride(0), factors.window,
+            **shape, BASED=base is not None, **options(shape),
         )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def options(shape: dict[str, int]) -> dict[str, Any]:
 def densify_kernel(  # type: ignore[no-untyped-def]
     p_keys, p_updates, p_decays, p_count, p_slot, p_write, p_index, p_states, p_pool, p_noise,
     keys_a, keys_h, keys_l, updates_a, updates_h, updates_l, decays_a, decays_h, decays_l, count_a,
-    slot_b, write_b, index_b, states_m, states_h, pool_n, pool_h, noise_b,
+    slot_b, write_b, index_b, states_m, states_h, pool_n, pool_h, noise_b, window,
     V: tl.constexpr, K: tl.constexpr, G: tl.constexpr, BLOCK_V: tl.constexpr, BLOCK_K: tl.constexpr,
     BASED: tl.constexpr,
 ):  # fmt: skip
@@ -72,8 +73,7 @@ def densify_kernel(  # type: ignore[no-untyped-def]
         left = tl.full([BLOCK_K], 1.0, tl.float32)
         b_state = tl.zeros([BLOCK_V, BLOCK_K], tl.float32)
         count = tl.load(p_count + slot * count_a)
-        for back in range(1, count + 1):
-            i = count - back
+        for i in range(window - count, window):
             b_key = tl.load(p_keys + i * keys_l + i_k, mask=m_k, other=0.0)
             b_update = tl.load(p_updates + i * updates_l + i_v, mask=m_v, other=0.0)
             b_state += b_update[:, None] * (b_key * left)[None, :]
