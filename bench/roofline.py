@@ -51,13 +51,14 @@ def rows(cpu_bandwidth: float) -> list[Row]:
 
 def _row(name: str, width: int, state: str, cpu_bandwidth: float) -> Row:
     rule, known, dtype = RULES[name], extents(width), DTYPES[state]
-    page, moved = page_bytes(rule, known, dtype), step_bytes(rule, known, dtype)
+    page, moved, flops = page_bytes(rule, known, dtype), step_bytes(rule, known, dtype), step_flops(rule, known)
+    seconds = max(moved / H200_COPY, flops / H200_FLOPS)
     h200 = {
-        label: round(agents * moved / H200_COPY * 1e6, 3) if agents * page <= H200_MEMORY else None
+        label: round(agents * seconds * 1e6, 3) if agents * page <= H200_MEMORY else None
         for label, agents in AGENTS.items()
     }
     cpu = {label: round(agents * moved / cpu_bandwidth * 1e6, 1) for label, agents in AGENTS.items()}
-    return Row(name, width, state, page, moved, step_flops(rule, known), h200, cpu)
+    return Row(name, width, state, page, moved, flops, h200, cpu)
 
 
 def measure_bandwidth(megabytes: int) -> float:
@@ -70,13 +71,14 @@ def measure_bandwidth(megabytes: int) -> float:
 
 def markdown(table: Sequence[Row], cpu_bandwidth: float, where: str) -> str:
     """The table as docs/kernels.md has it: float32 and bfloat16 states side by side."""
-    densest = max(row.flops / row.bytes for row in table)
+    bound = sorted({row.rule for row in table if row.flops / row.bytes > H200_FLOPS / H200_COPY})
     floors = [f"{kind}, {label}" for kind in ("H200", "CPU") for label in AGENTS]
     header = ["rule", "d", "page, KiB", "bytes a step", "flops a step", *floors]
     lines = [
         f"One head of d × d a page, states of {' / '.join(DTYPES)}; floors in µs a step of all agents.",
-        f"H200: **predicted**, from bytes at {H200_COPY / 1e12:.1f} TB/s; – where the pages exceed its memory. With at",
-        f"most {densest:.1f} flops a byte, bytes decide: the card could do {H200_FLOPS / H200_COPY:.0f}.",
+        f"H200: **predicted**, from bytes at {H200_COPY / 1e12:.1f} TB/s; – where the pages exceed its memory.",
+        f"The card could do {H200_FLOPS / H200_COPY:.0f} flops a byte; what needs more takes as long as its flops at",
+        f"{H200_FLOPS / 1e12:.0f} Tflop/s. These need more at some width: {', '.join(bound) or 'none'}.",
         f"CPU: from bytes at the {cpu_bandwidth / 1e9:.1f} GB/s that multiplying in place was measured to reach on",
         f"{where.partition('; commit')[0]}.",
         "",

@@ -16,9 +16,11 @@ if sys.platform != "linux":
 
 import triton
 from plures_kernels import RULES
+from plures_kernels.gru import triton as gru
 from plures_kernels.matrix import Decay, Form
 from plures_kernels.matrix import triton as matrix
 from plures_kernels.momentum import triton as momentum
+from plures_kernels.ssm import triton as ssm
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
@@ -39,10 +41,13 @@ def matrix_constants(rule, size):
     return {**matrix.tile_shape(matrix.tile_floats(form), 2, size, size), **matrix.flags(form, 2 if form.inner else 1)}
 
 
-# The module of each rule's step, its constants for states of a size, and how many matrices a state is.
+# The module of each rule's step, its constants for states of a size, and how many matrices a state is: none where it is
+# a vector, which is little beside the token.
 STEPS = {
     **{rule: (matrix, partial(matrix_constants, rule), 1) for rule in FORMS},
     "momentum": (momentum, lambda size: momentum.tile_shape(2, size, size), 2),
+    "gru": (gru, partial(gru.tile_shape, 2), 0),
+    "ssm": (ssm, partial(ssm.tile_shape, 2), 0),
 }
 
 
@@ -65,13 +70,15 @@ CASES = [
     *(Case(rule, size, "bf16", noisy) for rule in STEPS for size in (16, 128) for noisy in (False, True)),
 ]
 cases = pytest.mark.parametrize("case", CASES, ids=str)
+cases_of_matrices = pytest.mark.parametrize("case", [case for case in CASES if STEPS[case.rule][2]], ids=str)
 
 
 @cache
 def constants_of(case):
-    _, constants, _ = STEPS[case.rule]
+    step, constants, _ = STEPS[case.rule]
     together = 128 // BITS[case.entry]
-    return {**constants(case.size), "NORMALIZE": True, "EPSILON": 1e-6, "TOGETHER": together}
+    known = {**constants(case.size), "NORMALIZE": True, "EPSILON": 1e-6, "TOGETHER": together}
+    return {name: known[name] for name in step.step_kernel.arg_names if name in known}
 
 
 @cache
@@ -107,7 +114,7 @@ def test_a_compiled_step_spills_nothing_and_leaves_room_for_1024_threads(case, t
     assert used["REG"] <= 64
 
 
-@cases
+@cases_of_matrices
 def test_a_compiled_step_moves_states_by_128_bits(case):
     step, _, matrices = STEPS[case.rule]
     ptx, constants = compile_for_sm90(case).asm["ptx"], constants_of(case)

@@ -43,8 +43,8 @@ from .arithmetic import (
     zeros,
     zeros_like,
 )
-from .elementwise import plus, shifted, times
-from .exponential import exponential, sigmoid
+from .elementwise import over, plus, root, shifted, times
+from .exponential import exponential, exponential_minus_one, sigmoid, tanh
 from .fingerprint import fingerprint
 from .states import FLOAT32, form_of, load_state, prefetch_state, state_at, store_state
 
@@ -56,6 +56,7 @@ __all__ = [
     "dot",
     "dots",
     "exponential",
+    "exponential_minus_one",
     "filled",
     "fingerprint",
     "form_of",
@@ -66,6 +67,7 @@ __all__ = [
     "load_state",
     "mean",
     "minus",
+    "over",
     "plus",
     "plus_mixed",
     "plus_outer",
@@ -76,6 +78,7 @@ __all__ = [
     "prefetch_far",
     "prefetch_state",
     "reserve",
+    "root",
     "row_of",
     "scaled",
     "shifted",
@@ -87,6 +90,7 @@ __all__ = [
     "store",
     "store_scalar",
     "store_state",
+    "tanh",
     "times",
     "times_row",
     "total",

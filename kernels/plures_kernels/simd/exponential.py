@@ -35,19 +35,49 @@ def sigmoid(typing: Any, block: Any) -> Any:
     return block(block), on_values(emit)
 
 
+@operation
+def tanh(typing: Any, block: Any) -> Any:
+    """`tanh(block)`: 2 sigmoid(2x) − 1, element by element, to an absolute error of 1e-7."""
+
+    def emit(builder: Any, x: Any) -> Any:
+        one = _constant(x, 1.0)
+        halved = builder.fdiv(one, builder.fadd(one, emit_exponential(builder, builder.fmul(x, _constant(x, -2.0)))))
+        return fused(builder, halved, _constant(x, 2.0), _constant(x, -1.0))
+
+    return block(block), on_values(emit)
+
+
+@operation
+def exponential_minus_one(typing: Any, block: Any) -> Any:
+    """`exponential_minus_one(block)`: e^x − 1, element by element, as precise for small x; x is held as above."""
+
+    def emit(builder: Any, x: Any) -> Any:
+        rest, curve, scale = _reduced(builder, x)
+        beyond_one = fused(builder, curve, builder.fmul(rest, rest), rest)
+        return fused(builder, beyond_one, scale, builder.fsub(scale, _constant(x, 1.0)))
+
+    return block(block), on_values(emit)
+
+
 def emit_exponential(builder: Any, x: Any) -> Any:
     """The code of `exponential` for one vector."""
     tiny = builder.fcmp_ordered("<", x, _constant(x, LOWEST))
-    x = builder.select(tiny, _constant(x, LOWEST), x)
+    rest, curve, scale = _reduced(builder, x)
+    sum_ = fused(builder, curve, builder.fmul(rest, rest), builder.fadd(rest, _constant(x, 1.0)))
+    return builder.select(tiny, _constant(x, 0.0), builder.fmul(sum_, scale))
+
+
+def _reduced(builder: Any, x: Any) -> tuple[Any, Any, Any]:
+    """r, p and a power of two such that e^x is that power times (1 + r + p r²)."""
+    x = builder.select(builder.fcmp_ordered("<", x, _constant(x, LOWEST)), _constant(x, LOWEST), x)
     x = builder.select(builder.fcmp_ordered(">", x, _constant(x, HIGHEST)), _constant(x, HIGHEST), x)
     twos = call(builder, "rint", builder.fmul(x, _constant(x, LOG2_E)))
     rest = fused(builder, twos, _constant(x, -LN2_HIGH), x)
     rest = fused(builder, twos, _constant(x, -LN2_LOW), rest)
-    sum_ = _constant(x, POLYNOMIAL[0])
+    curve = _constant(x, POLYNOMIAL[0])
     for coefficient in POLYNOMIAL[1:]:
-        sum_ = fused(builder, sum_, rest, _constant(x, coefficient))
-    sum_ = fused(builder, sum_, builder.fmul(rest, rest), builder.fadd(rest, _constant(x, 1.0)))
-    return builder.select(tiny, _constant(x, 0.0), builder.fmul(sum_, _power_of_two(builder, twos)))
+        curve = fused(builder, curve, rest, _constant(x, coefficient))
+    return rest, curve, _power_of_two(builder, twos)
 
 
 def _power_of_two(builder: Any, exponent: Any) -> Any:

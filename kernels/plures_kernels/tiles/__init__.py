@@ -1,6 +1,7 @@
 """What the Triton kernels of all rules are written with."""
 
+from .rates import one_minus_exp, tanh
 from .rows import unit
 from .states import entries_together, load_state, store_state
 
-__all__ = ["entries_together", "load_state", "store_state", "unit"]
+__all__ = ["entries_together", "load_state", "one_minus_exp", "store_state", "tanh", "unit"]
