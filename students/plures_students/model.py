@@ -114,6 +114,7 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Linear(config.input_width, config.width)
+        self.thoughts = nn.Parameter(torch.randn(config.think, config.width) / math.sqrt(config.width))
         self.memories = nn.ModuleList(Memory(config) for _ in range(config.layers))
         self.mlps = nn.ModuleList(Mlp(config.width, config.mlp_width) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width)
@@ -132,14 +133,15 @@ class Student(nn.Module):
 
         `states` are the fast weights before; None for newborns.
         """
-        x_BTD = self.embed(self.encode(inputs))
+        x_BTD = self._with_thoughts(self.embed(self.encode(inputs)))
         after = []
         for layer, (memory, mlp) in enumerate(zip(self.memories, self.mlps, strict=True)):
             y_BTD, state_BHS = memory.scan(x_BTD, None if states is None else states[layer])  # type: ignore[operator]
             x_BTD = x_BTD + y_BTD
             x_BTD = x_BTD + mlp(x_BTD)
             after.append(state_BHS)
-        return self.head(self.norm(x_BTD)), after
+        # Acts come after the last thought of a step.
+        return self.head(self.norm(x_BTD[:, self.config.think :: 1 + self.config.think])), after
 
     @torch.inference_mode()
     def step(self, pages: Tensor, read_B: Tensor, write_B: Tensor, inputs: Inputs) -> Tensor:
@@ -148,9 +150,21 @@ class Student(nn.Module):
         pages: float32 [N, page_floats]. A row whose write is −1 is padding: it touches no page.
         """
         pool = pages.view(-1, *self.config.state_shape)
-        x_BD = self.embed(self.encode(inputs))
+        x_BD = self._layers(pool, read_B, write_B, self.embed(self.encode(inputs)))
+        for thought_D in self.thoughts:
+            x_BD = self._layers(pool, write_B, write_B, thought_D.expand(len(write_B), -1))
+        logits: Tensor = self.head(self.norm(x_BD))
+        return logits
+
+    def _layers(self, pool: Tensor, read_B: Tensor, write_B: Tensor, x_BD: Tensor) -> Tensor:
         for layer, (memory, mlp) in enumerate(zip(self.memories, self.mlps, strict=True)):
             x_BD = x_BD + memory.step(x_BD, pool[:, layer], read_B, write_B)  # type: ignore[operator]
             x_BD = x_BD + mlp(x_BD)
-        logits: Tensor = self.head(self.norm(x_BD))
-        return logits
+        return x_BD
+
+    def _with_thoughts(self, x_BTD: Tensor) -> Tensor:
+        """Each step followed by its silent ones, in which the same thoughts are embedded at all times."""
+        if not self.config.think:
+            return x_BTD
+        thoughts_BTJD = self.thoughts.expand(*x_BTD.shape[:2], -1, -1)
+        return torch.cat([x_BTD[:, :, None], thoughts_BTJD], dim=2).flatten(1, 2)

@@ -13,7 +13,7 @@ import torch
 from plures_kernels import Input, Kind, Rule
 from torch import Tensor
 
-EXTENTS = {"H": 2, "K": 16, "V": 16, "J": 2, "F": 24}
+EXTENTS = {"H": 2, "K": 16, "V": 16, "J": 2, "F": 24, "W": 6}
 
 SPECIAL = [0.0, -0.0, torch.inf, -torch.inf, torch.nan, 1e-45, -1e-40, 1.1754944e-38, 3.4028235e38, -3.4028235e38]
 # A NaN whose upper half is that of infinity; the numbers right below, at and above the middle between two bfloat16.

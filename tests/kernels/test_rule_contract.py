@@ -99,10 +99,12 @@ def test_a_scan_has_the_bits_of_repeated_steps(rule, draw_inputs, draw_state):
     inputs, states = draw_inputs(rule, 3, 37, V=24), draw_state(rule, 3, V=24)
     y, last = rule.scan(inputs, states)
     slots = torch.arange(3)
+    # A scan of its own on the CPU is written to give the same bits; one for all devices rounds as it likes.
+    alike = EQUAL if ("cpu", torch.float32) in rule.scan_for else {"rtol": 1e-4, "atol": 1e-5}
     for t in range(37):
         now = each_token(rule, inputs, lambda x, t=t: x[:, t])
-        torch.testing.assert_close(rule.step(states, now, slots, slots), y[:, t], **EQUAL)
-    torch.testing.assert_close(states, last, **EQUAL)
+        torch.testing.assert_close(rule.step(states, now, slots, slots), y[:, t], **alike)
+    torch.testing.assert_close(states, last, **alike)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

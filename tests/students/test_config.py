@@ -12,7 +12,7 @@ from plures_students.config import StudentConfig
 
 from .test_spaces import spaces
 
-SIZES = ("width", "layers", "heads", "key_width", "value_width", "mlp_width")
+SIZES = ("width", "layers", "heads", "key_width", "value_width", "mlp_width", "inner_steps", "window")
 
 sizes = st.fixed_dictionaries(
     {name: st.integers(1, 4096) for name in SIZES} | {"width": st.integers(1, 256).map((16).__mul__)}

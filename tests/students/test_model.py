@@ -50,6 +50,7 @@ def as_pages(states: list[Tensor]) -> Tensor:
 @settings(max_examples=15)
 @given(
     rule=st.sampled_from(sorted(RULES)),
+    think=st.integers(0, 2),
     observation=st.sampled_from(sorted(OBSERVATIONS)),
     seed=st.integers(0, 1000),
     steps=st.integers(1, 40),
@@ -58,9 +59,11 @@ def as_pages(states: list[Tensor]) -> Tensor:
     value_width=st.sampled_from([4, 8]),
 )
 def test_a_scan_is_repeated_steps(
-    rule: str, observation: str, seed: int, steps: int, layers: int, heads: int, value_width: int
+    rule: str, think: int, observation: str, seed: int, steps: int, layers: int, heads: int, value_width: int
 ) -> None:
-    model = student(observation, seed, rule=rule, layers=layers, heads=heads, value_width=value_width)
+    model = student(
+        observation, seed, rule=rule, think=think, window=5, layers=layers, heads=heads, value_width=value_width
+    )
     lives = random_lives(model, 3, steps)
     slots = torch.tensor([4, 1, 2], dtype=torch.int32)
     pages = torch.full((6, model.config.page_floats), torch.nan)
@@ -107,7 +110,7 @@ def test_a_padding_row_touches_no_page() -> None:
 
 
 def test_every_slow_weight_is_learned() -> None:
-    model = student()
+    model = student(think=1)
     logits_BTA, _ = model(random_lives(model, 4, 12))
     logits_BTA.log_softmax(-1)[..., 0].mean().backward()
     for name, weight in model.named_parameters():

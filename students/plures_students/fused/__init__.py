@@ -22,7 +22,8 @@ def fused(student: Student) -> Step:
     weight = student.embed.weight
     on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32
     # A subclass may step otherwise.
-    fits = on_cpu and student.config.rule in RULES and type(student) is Student
+    plain = not student.config.think and type(student) is Student
+    fits = on_cpu and student.config.rule in RULES and plain
     return FusedStep(student) if fits else student.step
 
 
