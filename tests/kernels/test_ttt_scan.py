@@ -4,7 +4,7 @@ import pytest
 import torch
 from plures_kernels import RULES, Kind
 
-pytestmark = pytest.mark.parametrize("rule", [RULES["ttt_linear"]], ids=lambda rule: rule.name)
+pytestmark = pytest.mark.parametrize("rule", [RULES["ttt_linear"], RULES["ttt_mlp"]], ids=lambda rule: rule.name)
 
 
 def run(rule, tensors, cotangents, *, dtype=torch.float64, backend="naive", normalize=True):
@@ -38,7 +38,7 @@ def test_a_scan_of_any_length_agrees_with_the_truth(rule, draw, T):
     assert_agrees(rule, *draw(rule, T=T))
 
 
-@pytest.mark.parametrize(("H", "V"), [(1, 7), (3, 24), (1, 64)])
+@pytest.mark.parametrize(("H", "V"), [(1, 7), (3, 24)])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_a_scan_of_any_shape_agrees_with_the_truth(rule, draw, H, V, normalize):
     tensors, cotangents = draw(rule, H=H, V=V)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 from plures_kernels import RULES
-from torch.nn.functional import layer_norm, normalize
+from torch.nn.functional import gelu, layer_norm, normalize
+
+from .conftest import EXTENTS
 
 
 def linear(weights, k_BHV):
@@ -12,7 +14,16 @@ def linear(weights, k_BHV):
     return torch.einsum("bhvk,bhk->bhv", w, k_BHV) + b
 
 
-MEMORIES = {"ttt_linear": linear}
+def two_layers(weights, k_BHV):
+    """f(k) of the two-layer memory."""
+    w1, b1, w2, b2 = weights
+    hidden = gelu(torch.einsum("bhfv,bhv->bhf", w1, k_BHV) + b1, approximate="tanh")
+    return torch.einsum("bhfv,bhf->bhv", w2, hidden) + b2
+
+
+MEMORIES = {"ttt_linear": linear, "ttt_mlp": two_layers}
+# Of β.
+STEP_SIZES = {"ttt_linear": 1.0, "ttt_mlp": 1 / EXTENTS["F"]}
 
 pytestmark = pytest.mark.parametrize("name", MEMORIES)
 
@@ -43,16 +54,13 @@ def test_a_step_descends_the_stated_loss(name, draw_inputs, draw_state, backend,
     weights = [(part + first).detach().requires_grad_() for part, first in zip(parts, start, strict=True)]
     loss = 0.5 * (standardised(MEMORIES[name](weights, k), *affine) - (v - k)).square().sum()
     slopes = torch.autograd.grad(loss, weights)
-    rates = [(STEP_SIZES[name](inputs) * beta).view(4, 2, *[1] * (slope.dim() - 2)) for slope in slopes]
+    rates = [(STEP_SIZES[name] * beta).view(4, 2, *[1] * (slope.dim() - 2)) for slope in slopes]
     descended = [part - rate * slope for part, rate, slope in zip(parts, rates, slopes, strict=True)]
     y = rule.step(pool, inputs, HERE, HERE, backend=backend, normalize=False)
     torch.testing.assert_close(pool, rule.spec.join(descended), rtol=tolerance, atol=tolerance)
     after = [part + first for part, first in zip(descended, start, strict=True)]
     expected = q + standardised(MEMORIES[name](after, q), *affine)
     torch.testing.assert_close(y, expected, rtol=tolerance, atol=tolerance)
-
-
-STEP_SIZES = {"ttt_linear": lambda inputs: 1.0}
 
 
 @STEPS

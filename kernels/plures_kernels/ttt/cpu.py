@@ -10,11 +10,30 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..simd import mean, minus, plus, plus_product, plus_scaled, scaled, shifted, times
+from ..simd import (
+    FLOAT_BYTES,
+    load,
+    load_state,
+    mean,
+    minus,
+    plus,
+    plus_product,
+    plus_scaled,
+    scaled,
+    shifted,
+    times,
+    width,
+)
 from .naive import EPSILON
 
 ONE = np.float32(1)
 SMALL = np.float32(EPSILON)
+
+
+@njit
+def whole(start: Any, state: Any, entry: Any, like: Any) -> Any:
+    """The block of a memory's weights that begins at an entry: where they start, and what a life has added to that."""
+    return plus(load(start + entry * FLOAT_BYTES, FLOAT_BYTES * width(like), like), load_state(state, entry, like))
 
 
 @njit

@@ -16,8 +16,10 @@ from torch.nn.init import normal_
 from ..rule import Rule
 from ..spec import Input, Kind, Part, Spec
 from ..ttt import AFFINE, PADDING, TOKENS
-from . import cpu, cpu_scan, naive
+from ..ttt.backend import Memory
+from . import cpu, cpu_backward, naive
 
+MEMORY = Memory(cpu.step_kernel, cpu.forward_kernel, cpu_backward.backward_kernel, cpu.trace_floats)
 RULE = Rule(
     name="ttt_linear",
     spec=Spec(
@@ -26,8 +28,8 @@ RULE = Rule(
         padding=PADDING,
     ),
     advance=naive.advance,
-    scans={"cpu": cpu_scan.scan},
-    steps={"cpu": cpu.step},
+    scans={"cpu": MEMORY.scan},
+    steps={"cpu": MEMORY.step},
     scan_for={("cpu", torch.float32): "cpu"},
-    step_for={("cpu", torch.float32): "cpu"},
+    step_for={("cpu", torch.float32): "cpu", ("cpu", torch.bfloat16): "cpu"},
 )

@@ -14,7 +14,6 @@ A token adds u kᵀ to W, and z, from which u follows, is kept: so W is had agai
 states are kept but the last.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 from numba import boolean, int64, njit, prange, void
 
 from ..directions import query_and_key, unit_backward
+from ..rows import MOST_BACKWARD, rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -43,28 +43,29 @@ from ..simd import (
     zeros,
     zeros_like,
 )
+from ..ttt.backend import Kernel
 from ..ttt.cpu import read_backward, slope, slope_backward
 from .cpu import SOURCES
 
 
 @cache
-def backward_kernel(V: int, R: int) -> Callable[..., None]:
-    """The backward, compiled for V channels; `w_BHVV` and `dstate_BHS` go from the last token's to the first's."""
-    SPACE = 3 * V
+def backward_kernel(V: int, F: int) -> Kernel:
+    """The backward, compiled for V channels; the last two arguments go from the last token's to the first's."""
     sources = fingerprint(__file__, *SOURCES)
-    rows, gates, heads, states, weights = (view_type(axes) for axes in (4, 3, 2, 3, 4))
+    R, room = rows_at_a_time(V, V, MOST_BACKWARD), 3 * V
+    rows, gates, heads, states = (view_type(axes) for axes in (4, 3, 2, 3))
 
     @njit(
         void(
-            int64, int64, int64, boolean, rows, rows, rows, gates, states, heads, heads, heads, rows, rows, rows,
-            rows, rows, rows, gates, states, states, weights, states,
+            int64, int64, int64, boolean, rows, rows, rows, gates, heads, heads, rows, rows,
+            rows, rows, rows, gates, states, states, states, states,
         ),
         cache=True, parallel=True, nogil=True,
     )  # fmt: skip
     def kernel(
-        B: int, T: int, H: int, normalize: bool, q_BTHV: Any, k_BTHV: Any, v_BTHV: Any, beta_BTH: Any, w0_HVV: Any,
-        b0_HV: Any, gain_HV: Any, bias_HV: Any, z_BTHV: Any, z_read_BTHV: Any, dy_BTHV: Any, dq_BTHV: Any, dk_BTHV: Any,
-        dv_BTHV: Any, dbeta_BTH: Any, dgain_BHV: Any, dbias_BHV: Any, w_BHVV: Any, dstate_BHS: Any,
+        B: int, T: int, H: int, normalize: bool, q_BTHV: Any, k_BTHV: Any, v_BTHV: Any, beta_BTH: Any, gain_HV: Any,
+        bias_HV: Any, trace_BTHQ: Any, dy_BTHV: Any, dq_BTHV: Any, dk_BTHV: Any, dv_BTHV: Any, dbeta_BTH: Any,
+        dgain_BHV: Any, dbias_BHV: Any, whole_BHS: Any, dstate_BHS: Any,
     ) -> None:  # fmt: skip
         assert sources
         for cell in prange(B * H):
@@ -72,10 +73,10 @@ def backward_kernel(V: int, R: int) -> Callable[..., None]:
             for t in range(T - 1, -1, -1):
                 q, k = query_and_key(at(q_BTHV, b, t, h), at(k_BTHV, b, t, h), zeros(1, V), normalize)
                 dq, dk, dv, dbeta = retreat(
-                    at(w_BHVV, b, h), at(dstate_BHS, b, h), at(gain_HV, h), at(bias_HV, h), at(dgain_BHV, b, h),
+                    at(whole_BHS, b, h), at(dstate_BHS, b, h), at(gain_HV, h), at(bias_HV, h), at(dgain_BHV, b, h),
                     at(dbias_BHV, b, h), q, k, load(at(v_BTHV, b, t, h), 0, k), load_scalar(at(beta_BTH, b, t, h)),
-                    load(at(z_BTHV, b, t, h), 0, k), load(at(z_read_BTHV, b, t, h), 0, k),
-                    load(at(dy_BTHV, b, t, h), 0, k), reserve(SPACE), V, zeros(R, V), zeros(1, R),
+                    at(trace_BTHQ, b, t, h), load(at(dy_BTHV, b, t, h), 0, k), reserve(room), V, zeros(R, V),
+                    zeros(1, R),
                 )  # fmt: skip
                 if normalize:
                     dq, dk = unit_backward(dq, at(q_BTHV, b, t, h), q), unit_backward(dk, at(k_BTHV, b, t, h), k)
@@ -90,10 +91,11 @@ def backward_kernel(V: int, R: int) -> Callable[..., None]:
 @njit
 def retreat(
     w: Any, grads: Any, gain_at: Any, bias_at: Any, dgain_at: Any, dbias_at: Any, q: Any, k: Any, v: Any, beta: Any,
-    z: Any, z_read: Any, dy: Any, space: Any, V: Any, tile: Any, column: Any,
+    trace: Any, dy: Any, space: Any, V: Any, tile: Any, column: Any,
 ) -> Any:  # fmt: skip
     """One token backward: w and its grads go from the new state's to the old one's; returns dq, dk, dv, dbeta."""
     grads_b = grads + FLOAT_BYTES * V * V
+    z, z_read = load(trace, 0, k), load(trace + FLOAT_BYTES * V, 0, k)
     gain, bias, target = load(gain_at, 0, k), load(bias_at, 0, k), minus(v, k)
     s = slope(z, target, gain, bias)
     dz_read, dgain_read = read_backward(dy, z_read, gain)
