@@ -24,7 +24,7 @@ from rich.table import Table
 SHAPES = ((2, 16), (1, 32), (2, 32), (1, 64), (2, 64), (1, 128))
 AGENTS = (1_000, 16_000, 256_000, 1_000_000)
 POOL_BYTES = 2**30
-TOY_SHAPES, TOY_AGENTS, TOY_POOL_BYTES = ((2, 16), (1, 32)), (3,), 2**15
+TOY_SHAPES, TOY_AGENTS, TOY_POOL_BYTES = ((2, 16),), (3,), 2**14
 CHECKED_AGENTS = 100
 H200_COPY = 4.3e12
 TOLERANCE = {"fp32": 1e-3, "bf16": 2**-7}

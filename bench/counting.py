@@ -4,6 +4,8 @@ Bytes: a head's state, read once and written once in the dtype of the pool; the 
 float32; two slots of 8 bytes a row, and the row's noise where a state of bfloat16 is rounded by chance. Slow weights
 are the same for all rows and stay in the caches; they are not counted.
 
+The context rule's window counts as any state, though only one of its tokens changes.
+
 Flops: one for each number that an elementwise operation makes or a sum takes in, two for each product of a matrix's
 entry; the normalisation of keys and queries comes on top. Roots, exponentials and divisions count as one.
 """
@@ -21,12 +23,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 aten = torch.ops.aten
 FLOAT, SLOT = 4, 8
 SUMS = (aten.sum, aten.mean)
-MOVES = (aten._unsafe_view, aten.clone, aten._to_copy, aten.cat, aten.stack)
+# The largest, the difference from it, exp, the sum and the quotient.
+SOFTMAX_FLOPS = 5
+MOVES = (aten._unsafe_view, aten.clone, aten._to_copy, aten.cat, aten.stack, aten.ones_like)
 
 
 def extents(width: int, heads: int = 1) -> dict[str, int]:
-    """Keys and values of one width; two inner steps; a hidden layer four times as wide."""
-    return {"H": heads, "K": width, "V": width, "J": 2, "F": 4 * width}
+    """Keys and values of one width; two inner steps; a hidden layer four times as wide; a window of 64 tokens."""
+    return {"H": heads, "K": width, "V": width, "J": 2, "F": 4 * width, "W": 64}
 
 
 def page_bytes(rule: Rule, known: Mapping[str, int], dtype: torch.dtype) -> int:
@@ -73,6 +77,8 @@ def _flops(func: Any, args: Any, result: Any) -> int:
         return 0
     if operation == aten.bmm:
         return 2 * int(result.numel()) * int(args[0].size(-1))
+    if operation == aten._softmax:
+        return SOFTMAX_FLOPS * int(result.numel())
     if operation in SUMS:
         return int(args[0].numel())
     if torch.Tag.pointwise in func.tags:

@@ -5,6 +5,7 @@ bandwidth, of multiplying memory in place, is measured in the same run.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -69,7 +70,7 @@ def measure_bandwidth(megabytes: int) -> float:
     return 2 * buffer.nbytes / seconds
 
 
-def markdown(table: Sequence[Row], cpu_bandwidth: float, where: str) -> str:
+def markdown(table: Sequence[Row], cpu_bandwidth: float, where: str, load: float) -> str:
     """The table as docs/kernels.md has it: float32 and bfloat16 states side by side."""
     bound = sorted({row.rule for row in table if row.flops / row.bytes > H200_FLOPS / H200_COPY})
     floors = [f"{kind}, {label}" for kind in ("H200", "CPU") for label in AGENTS]
@@ -80,7 +81,8 @@ def markdown(table: Sequence[Row], cpu_bandwidth: float, where: str) -> str:
         f"The card could do {H200_FLOPS / H200_COPY:.0f} flops a byte; what needs more takes as long as its flops at",
         f"{H200_FLOPS / 1e12:.0f} Tflop/s. These need more at some width: {', '.join(bound) or 'none'}.",
         f"CPU: from bytes at the {cpu_bandwidth / 1e9:.1f} GB/s that multiplying in place was measured to reach on",
-        f"{where.partition('; commit')[0]}.",
+        f"{where.partition('; commit')[0]}, at a load average of {load:.0f}: of an idle",
+        "machine, floors are lower.",
         "",
         f"| {' | '.join(header)} |",
         "|---" * len(header) + "|",
@@ -119,14 +121,15 @@ def main(write: bool, keep: bool, megabytes: int) -> None:
     """Print the least time that a step of each rule can take."""
     if keep:
         known = json.loads(RESULT.read_text())
-        bandwidth, where = known["cpu_bandwidth"], known["machine"]
+        bandwidth, where, load = known["cpu_bandwidth"], known["machine"], known["load"]
     else:
-        bandwidth, where = measure_bandwidth(megabytes), machine()
+        bandwidth, where, load = measure_bandwidth(megabytes), machine(), os.getloadavg()[0]
     table = rows(bandwidth)
-    text = markdown(table, bandwidth, where)
+    text = markdown(table, bandwidth, where, load)
     click.echo(text)
     if write:
-        write_json(RESULT, "roofline", [asdict(row) for row in table], machine=where, cpu_bandwidth=bandwidth)
+        facts = {"machine": where, "load": load, "cpu_bandwidth": bandwidth}
+        write_json(RESULT, "roofline", [asdict(row) for row in table], **facts)
         DOCS.write_text(insert(DOCS.read_text(), text))
 
 

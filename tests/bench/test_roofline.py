@@ -39,7 +39,7 @@ def test_the_documented_floors_are_those_of_the_rules_as_they_are(roofline):
     result = json.loads(roofline.RESULT.read_text())
     rows = roofline.rows(result["cpu_bandwidth"])
     assert result["rows"] == [asdict(row) for row in rows], HINT
-    table = roofline.markdown(rows, result["cpu_bandwidth"], result["machine"])
+    table = roofline.markdown(rows, result["cpu_bandwidth"], result["machine"], result["load"])
     text = roofline.DOCS.read_text()
     assert roofline.insert(text, table) == text, HINT
 

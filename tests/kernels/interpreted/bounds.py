@@ -59,9 +59,8 @@ def guarded_step(step, width):
 
 
 @pytest.mark.parametrize(("rule", "dtype"), POOLS)
-@pytest.mark.parametrize(("H", "V", "K"), [(2, 16, 16), (3, 24, 10)])
-# Guards of 16 entries leave the pool aligned to 128 bits where its rows are.
-@pytest.mark.parametrize("width", [3, 16])
+# Guards of 16 entries leave the pool aligned to 128 bits.
+@pytest.mark.parametrize(("H", "V", "K", "width"), [(2, 16, 16, 16), (3, 24, 10, 3)])
 def test_a_step_reads_and_writes_nothing_beside_its_tensors(rule, dtype, draw_step, H, V, K, width):
     step = draw_step(rule, B=11, H=H, V=V, K=K)
     step = replace(step, pages_NLHS=step.pages_NLHS.to(dtype))
