@@ -73,6 +73,10 @@ cases = pytest.mark.parametrize("case", CASES, ids=str)
 cases_of_matrices = pytest.mark.parametrize("case", [case for case in CASES if STEPS[case.rule][2]], ids=str)
 
 
+def test_every_rule_with_a_triton_step_is_compiled():
+    assert STEPS.keys() == {name for name, rule in RULES.items() if "triton" in rule.steps}
+
+
 @cache
 def constants_of(case):
     step, constants, _ = STEPS[case.rule]
