@@ -1,8 +1,8 @@
-"""The rules whose memory is one matrix a head, on the CPU: each step by the memory's bandwidth, each scan by its loop.
+"""The rules whose memory is a matrix or two a head, on the CPU: each step by the bandwidth, each scan by its loop.
 
 A step can at best read and write every state once, as multiplying the pool in place does, in turn with it. Its peer
-is the rule's own `advance` in plain torch, between a gather and a scatter. A scan's peer is
-the loop over tokens; what is kept is what its forward keeps for the backward.
+is the rule's own `advance` in plain torch, between a gather and a scatter. A scan's peer is the loop over tokens; what
+is kept is what its forward keeps for the backward.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +14,12 @@ import click
 import torch
 from common import machine, read_modify_write, seconds_in_turn, write_json
 from counting import extents
-from plures_kernels import RULES, Kind, Rule
+from plures_kernels import RULES, Input, Kind, Rule
 from plures_kernels import plain as loop
 from plures_kernels.memory import empty_pages
 from torch import Tensor
 
-NAMES = ("hebbian", "delta", "gated_delta", "kda", "delta_product")
+NAMES = ("hebbian", "delta", "gated_delta", "kda", "delta_product", "momentum", "ttt_linear")
 HEADS, TOKENS, SEQUENCES, SCAN_WIDTH = 2, 256, 8, 16
 MIB = 2**20
 
@@ -38,15 +38,23 @@ class Row:
 
 def draw(rule: Rule, *leading: int, width: int) -> list[Tensor]:
     known = extents(width, HEADS)
-    shapes = {inp: (*leading, *(known[axis] for axis in inp.axes)) for inp in rule.spec.inputs}
-    wide = (Kind.ANY, Kind.DIRECTION)
-    tensors = {inp: torch.randn(shape) if inp.kind in wide else torch.rand(shape) for inp, shape in shapes.items()}
-    return [x.log() if inp.kind is Kind.LOG_DECAY else x for inp, x in tensors.items()]
+    return [_draw(inp, leading, [known[axis] for axis in inp.axes]) for inp in rule.spec.inputs]
+
+
+def _draw(inp: Input, leading: tuple[int, ...], shape: list[int]) -> Tensor:
+    if inp.kind is Kind.WEIGHT:
+        return inp.initialize(torch.empty(shape))
+    if inp.kind in (Kind.LOG_DECAY, Kind.RATE):
+        rate = torch.rand(*leading, *shape)
+        return rate.log() if inp.kind is Kind.LOG_DECAY else rate
+    return torch.randn(*leading, *shape)
 
 
 def measure_step(name: str, width: int, megabytes: int) -> list[Row]:
-    rule, agents = RULES[name], megabytes * 2**18 // (HEADS * width * width)
-    pool, slots = empty_pages(agents, HEADS, width * width).normal_(), torch.arange(agents)
+    rule = RULES[name]
+    floats = rule.spec.state_floats(extents(width, HEADS))
+    agents = megabytes * 2**18 // (HEADS * floats)
+    pool, slots = empty_pages(agents, HEADS, floats).normal_(), torch.arange(agents)
     inputs = draw(rule, agents, width=width)
     steps: dict[str, Callable[[Tensor], Tensor]] = {
         "plures": lambda pages: rule.step(pages, inputs, slots, slots),

@@ -63,8 +63,8 @@ def test_the_compiled_step_spills_nothing_and_loads_by_128_bits(size, per_channe
     compiled = compiled_step(size, per_channel, shared)
     used = resources(compiled, tmp_path)
     assert used["STACK"] == used["LOCAL"] == 0
-    # What a matrix product holds costs half of the occupancy.
-    assert used["REG"] <= (128 if shared else 80)
+    # Of 65,536: room for 512 threads beside a matrix product, for 680 where decays stand beside what they decay.
+    assert used["REG"] <= (128 if shared else 96)
     assert WIDE_LOAD.search(compiled.asm["ptx"])
 
 
