@@ -17,6 +17,7 @@ from .errors import InvalidArgument, StudentMismatch, UnknownAgent
 from .lineage import Event, Kind, Lineage, Parents
 from .manifest import Manifest
 from .pages import NEWBORN, Handles
+from .pages.places import rows_of
 from .pool import Pool
 from .snapshot_reading import Saved
 from .students import ServedStudent, Students
@@ -46,7 +47,9 @@ def choose(saved: Saved, name: str, ordinals: Ordinals | None) -> Chosen:
 def needed(chosen: Chosen, handles: Handles, shard: Tensor, first: int) -> tuple[Handles, Tensor]:
     """Of a file of states, whose first is the `first`-th, those that are needed, and the pages they belong in."""
     start, stop = np.searchsorted(chosen.pages, [first, first + len(shard)])
-    return handles[start:stop], shard[chosen.pages[start:stop] - first]
+    if stop - start == len(shard):
+        return handles[start:stop], shard
+    return handles[start:stop], rows_of(shard, (chosen.pages[start:stop] - first).astype(np.int32))
 
 
 def admit(

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,11 @@ from torch import Tensor
 from .ancestry import Tree
 from .errors import AlreadyExists, StorageFailed
 from .manifest import AGENTS, LINEAGE, MANIFEST, FileEntry, Manifest, pages_file
+from .page_files import CHUNK_BYTES, write_pages
 from .pages import NEWBORN, Handles
 from .transfer import Transfer
 
-SHARD_BYTES = 64 << 20
+SHARD_BYTES = 16 << 20
 PARTIAL = ".partial-"
 """In the names of folders that are not whole yet, or no longer."""
 AGENT_FIELDS = {
@@ -78,10 +80,7 @@ def write(target: Path, content: Content, transfer: Transfer) -> Written:
             AGENTS: write_file(partial / AGENTS, save(agents)),
             LINEAGE: write_file(partial / LINEAGE, save({name: torch.from_numpy(a) for name, a in arrays.items()})),
         }
-        for number, first in enumerate(range(0, len(used), rows := _rows(content))):
-            states = content.get(used[first : first + rows])
-            files[pages_file(number)] = write_file(partial / pages_file(number), save({"pages": states}))
-            transfer.advance(states.nbytes)
+        files |= _write_states(partial, used, content, transfer)
         manifest = Manifest(**content.facts, pages=len(used), lineage=entries, files=files)
         entry = write_file(partial / MANIFEST, manifest.encode())
         publish(partial, target)
@@ -128,22 +127,44 @@ def write_file(path: Path, data: bytes) -> FileEntry:
 
 def publish(partial: Path, target: Path) -> None:
     """Give a whole folder its name; raise AlreadyExists when another got there first."""
-    _sync_folder(partial)
+    _sync_path(partial)
     try:
         os.rename(partial, target)
     except OSError as error:
         if target.exists():
             raise _taken(target) from error
         raise
-    _sync_folder(target.parent)
+    _sync_path(target.parent)
 
 
 def sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def _rows(content: Content) -> int:
-    return max(1, SHARD_BYTES // int(4 * content.facts["page_floats"]))
+def _write_states(folder: Path, used: Handles, content: Content, transfer: Transfer) -> dict[str, FileEntry]:
+    """The states, in files of their own; one goes to the disk while the next is written."""
+    page_floats, files = content.facts["page_floats"], {}
+    with ThreadPoolExecutor(1, "sync") as beside:
+        synced = []
+        for number, first in enumerate(range(0, len(used), rows := _rows(SHARD_BYTES, page_floats))):
+            name, some = pages_file(number), used[first : first + rows]
+            parts = _read(content.get, some, _rows(CHUNK_BYTES, page_floats), transfer)
+            files[name] = write_pages(folder / name, len(some), page_floats, parts)
+            synced.append(beside.submit(_sync_path, folder / name))
+        for each in synced:
+            each.result()
+    return files
+
+
+def _read(get: Callable[[Handles], Tensor], handles: Handles, few: int, transfer: Transfer) -> Iterator[Tensor]:
+    for first in range(0, len(handles), few):
+        states = get(handles[first : first + few])
+        yield states
+        transfer.advance(states.nbytes)
+
+
+def _rows(size: int, page_floats: int) -> int:
+    return max(1, size // (4 * page_floats))
 
 
 def _numbered(page: Handles, used: Handles) -> Handles:
@@ -155,8 +176,8 @@ def _taken(target: Path) -> AlreadyExists:
     return AlreadyExists(f"snapshot {target.name!r} exists; take another name, or delete it first")
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         sync(descriptor)
     finally:

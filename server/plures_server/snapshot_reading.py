@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from plures_students.model import NO_ACTION
 from safetensors import SafetensorError
 from safetensors.torch import load
@@ -21,6 +20,7 @@ from .ancestry import Tree
 from .errors import DamagedSnapshot, UnknownSnapshot
 from .lineage import Lineage
 from .manifest import AGENTS, LINEAGE, MANIFEST, Manifest
+from .page_files import PageFileReader
 from .snapshot_files import AGENT_FIELDS, Written
 
 
@@ -61,13 +61,14 @@ def read_saved(folder: Path, manifest: Manifest, actions: int, numbers: Iterator
 
 
 def read_pages(folder: Path, manifest: Manifest) -> Iterator[Tensor]:
-    """The states, float32 [·, page_floats], a file at a time; each is checked before it is handed out."""
-    total = 0
+    """The states, float32 [·, page_floats], a file at a time; each is checked before it is handed out.
+
+    It is good until the next one is asked for.
+    """
+    total, reader = 0, PageFileReader()
     with blaming(folder):
         for name in manifest.page_files:
-            pages = _load(folder, name, manifest).get("pages")
-            if pages is None or pages.dtype != torch.float32 or pages.shape[1:] != (manifest.page_floats,):
-                raise DamagedSnapshot(f"{name} holds no pages of {manifest.page_floats} float32")
+            pages = reader.read(folder / name, manifest.files[name], manifest.page_floats)
             total += len(pages)
             if total > manifest.pages:
                 break

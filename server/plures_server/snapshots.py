@@ -100,7 +100,7 @@ class Snapshots:
         """Copy states into pages that nobody else has seen yet; every file is checked, needed or not."""
         shards, done, few = read_pages(source, manifest), 0, max(1, AT_ONCE_BYTES // pages.page_bytes)
         while (shard := await asyncio.to_thread(next, shards, None)) is not None:
-            into, states = needed(chosen, handles, shard, first=1 + done)
+            into, states = await asyncio.to_thread(needed, chosen, handles, shard, 1 + done)
             # Few at a time, so that others get their turns.
             for row in range(0, len(into), few):
                 part = slice(row, row + few)

@@ -335,9 +335,12 @@ def retire_all(agents: dict[str, Tensor]) -> None:
     agents["alive"][:] = False
 
 
-def not_safetensors(path: Path) -> None:
-    (path / AGENTS).write_bytes(b"junk")
-    rewrite(path, lambda form: form["files"].update({AGENTS: entry(b"junk")}))
+def not_safetensors(name: str, data: bytes) -> Spoil:
+    def spoil(path: Path) -> None:
+        (path / name).write_bytes(data)
+        rewrite(path, lambda form: form["files"].update({name: entry(data)}))
+
+    return spoil
 
 
 PAGES = pages_file(0)
@@ -360,7 +363,9 @@ DAMAGES: dict[str, tuple[Spoil, str]] = {
     "agents miscounted": (lambda path: rewrite(path, lambda form: form.update(count=7)), "has no page torch.int32 [7]"),
     "a field missing": (forge(AGENTS, lambda t: t.pop("step")), "has no step torch.int64 [6]"),
     "a field of another dtype": (forge(AGENTS, cast_steps), "has no step torch.int64 [6]"),
-    "no safetensors": (not_safetensors, "agents.safetensors is no safetensors file"),
+    "no safetensors": (not_safetensors(AGENTS, b"junk"), "agents.safetensors is no safetensors file"),
+    "pages no safetensors": (not_safetensors(PAGES, b"junk"), "pages-00000.safetensors is no safetensors file"),
+    "a header beyond the end": (not_safetensors(PAGES, b"\xff" * 8 + b"{}"), "holds no pages of 64 float32"),
     "a page beyond": (set_first("page", 4), "page 4 of agent 0 makes no sense"),
     "a page before": (set_first("page", -1), "page -1 of agent 0 makes no sense"),
     "a step below 0": (set_first("step", -5), "step -5 of agent 0 makes no sense"),

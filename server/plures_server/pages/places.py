@@ -114,9 +114,15 @@ class AllHot:
 
 def rows_of(pages_NF: Tensor, rows: Slots) -> Tensor:
     """Copies of some rows, in host memory."""
+    if pages_NF.device.type == "cpu":
+        # By this thread alone: torch would wake a team of threads, and wait for the last of them, for a few rows.
+        return torch.from_numpy(pages_NF.numpy()[rows])
     return pages_NF[torch.from_numpy(rows).to(pages_NF.device).long()].cpu()
 
 
 def set_rows(pages_NF: Tensor, rows: Slots, states_NF: Tensor) -> None:
     """Write some rows, each once."""
-    pages_NF[torch.from_numpy(rows).to(pages_NF.device).long()] = states_NF.to(pages_NF.device)
+    if pages_NF.device.type == "cpu":
+        pages_NF.numpy()[rows] = states_NF.cpu().numpy()
+    else:
+        pages_NF[torch.from_numpy(rows).to(pages_NF.device).long()] = states_NF.to(pages_NF.device)
