@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +22,7 @@ import torch
 from common import machine, write_json
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
-from plures_client import Client
+from plures_client import Client, Cohort
 from plures_server.tasks import get_task
 from plures_server.wave import agent_seeds
 from plures_students.checkpoint import save_checkpoint
@@ -38,8 +39,19 @@ SECONDS = 8.0
 
 
 @dataclass(frozen=True)
+class Latency:
+    """Milliseconds from the question to the answer, of one agent that acts again and again."""
+
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True)
 class Row:
-    """One measurement. Zero stands for what the peer does not have."""
+    """One measurement. Nothing stands for what the peer does not have.
+
+    `alone_ms`, `beside_ms`: how long another client's single agent waits, alone and while the many run.
+    """
 
     what: str
     agents: int
@@ -48,6 +60,8 @@ class Row:
     birth_ms: float = 0.0
     state_gb: float = 0.0
     server_gb: float = 0.0
+    alone_ms: Latency | None = None
+    beside_ms: Latency | None = None
 
 
 @contextmanager
@@ -81,8 +95,28 @@ def run_served(student: Student, agents: int) -> Row:
         began = time.perf_counter()
         done = cohort.run("bandit", RATES, steps=ticks, seed=TASK_SEED).result()
         seconds = time.perf_counter() - began
+        lone = client.cohorts.start("lone", student="bandit", count=1)
+        alone = latency(lone, lambda acts: acts == 500)
+        # A run of its own: two clients and a server share these cores.
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(lambda: cohort.run("bandit", RATES, steps=3, seed=TASK_SEED).result())
+            beside = latency(lone, lambda acts: running.done())
+            running.result()
         state = cohort.describe().state_bytes / 2**30
-        return Row("server", agents, ticks, done.agent_steps / seconds, birth * 1e3, state, _resident_gb(pid))
+        return Row(
+            "server", agents, ticks, done.agent_steps / seconds, birth * 1e3, state, _resident_gb(pid), alone, beside
+        )
+
+
+def latency(lone: Cohort, enough: Callable[[int], bool]) -> Latency:
+    """Of acts, one after the other, until there were enough."""
+    taken: list[float] = []
+    while not enough(len(taken)):
+        began = time.perf_counter()
+        lone.act([0])
+        taken.append(1e3 * (time.perf_counter() - began))
+    p50, p99 = np.percentile(taken, [50, 99])
+    return Latency(float(p50), float(p99))
 
 
 def _resident_gb(pid: int) -> float:
@@ -148,6 +182,14 @@ def check(student: Student, agents: int = 256, steps: int = 50) -> None:
         raise click.ClickException(f"only {same:.1%} of the agents lived as plain PyTorch says; no use to time that")
 
 
+def _served(row: Row) -> tuple[str, ...]:
+    """Columns that a server alone has."""
+    if row.alone_ms is None or row.beside_ms is None:
+        return ("",) * 5
+    waits = (f"{one.p50:.1f}, {one.p99:.1f}" for one in (row.alone_ms, row.beside_ms))
+    return f"{row.birth_ms:.0f}", f"{row.state_gb:.2f}", f"{row.server_gb:.2f}", *waits
+
+
 @click.command()
 @click.option("--agents", type=click.IntRange(1), multiple=True, default=(1_000, 100_000, 1_000_000))
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
@@ -159,11 +201,11 @@ def main(agents: tuple[int, ...], json_path: Path | None) -> None:
     rows = []
     for count in agents:
         rows += [run_served(student, count), run_plain(student, min(count, 100_000))]
-    table = Table("", "agents", "ticks", "agent-steps/s", "birth, ms", "states, GiB", "server, GiB", title=machine())
+    headings = "agent-steps/s", "birth, ms", "states, GiB", "server, GiB", "lone act, ms: p50, p99", "… beside them"
+    table = Table("", "agents", "ticks", *headings, title=machine())
     for row in rows:
-        figures = (f"{row.birth_ms:.0f}", f"{row.state_gb:.2f}", f"{row.server_gb:.2f}") if row.server_gb else ("",) * 3
-        table.add_row(row.what, f"{row.agents:,}", str(row.ticks), f"{row.steps_per_second:,.0f}", *figures)
-    Console().print(table)
+        table.add_row(row.what, f"{row.agents:,}", str(row.ticks), f"{row.steps_per_second:,.0f}", *_served(row))
+    Console(width=120).print(table)
     if json_path:
         write_json(json_path, "serving", [asdict(row) for row in rows])
 
