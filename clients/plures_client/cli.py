@@ -6,10 +6,14 @@ from typing import Any
 import click
 
 from .commands.added import added_commands, load_added, summary_of
+from .commands.become import become
 from .commands.cohorts import cohorts
+from .commands.lineage import lineage
+from .commands.merge import merge
 from .commands.queue import queue
 from .commands.run import run
 from .commands.server import pool, students, tasks
+from .commands.snapshots import snapshots
 
 
 class Plures(click.Group):
@@ -50,7 +54,7 @@ def main(ctx: click.Context, server: str) -> None:
     ctx.obj = server
 
 
-for command in (cohorts, pool, queue, run, students, tasks):
+for command in (become, cohorts, lineage, merge, pool, queue, run, snapshots, students, tasks):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -115,8 +115,9 @@ class Cohorts:
         copies: int = 1,
         seed: int = 0,
         from_newborn: bool = False,
+        durability: DurabilityLike = None,
     ) -> Cohort:
         merging = self._cohorts.merge(
-            name, members, weights=weights, copies=copies, seed=seed, from_newborn=from_newborn
+            name, members, weights=weights, copies=copies, seed=seed, from_newborn=from_newborn, durability=durability
         )
         return Cohort(self._loop, self._loop.run(merging))

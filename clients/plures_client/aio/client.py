@@ -97,11 +97,19 @@ class AsyncCohorts:
         copies: int = 1,
         seed: int = 0,
         from_newborn: bool = False,
+        durability: DurabilityLike = None,
     ) -> AsyncCohort:
         """As `Cohort.merge`, of agents of several cohorts: their ordinals by cohort, None for all of one's.
 
         `weights`, by cohort, too: one an agent.
         """
         return await merged(
-            self._wire, name, members, weights or {}, copies=copies, seed=seed, from_newborn=from_newborn
+            self._wire,
+            name,
+            members,
+            weights or {},
+            copies=copies,
+            seed=seed,
+            from_newborn=from_newborn,
+            durability=durability,
         )

@@ -125,6 +125,7 @@ class AsyncCohort:
         copies: int = 1,
         seed: int = 0,
         from_newborn: bool = False,
+        durability: DurabilityLike = None,
     ) -> "AsyncCohort":
         """Start cohort `name` of copies of one agent that knows what these have learned since their lives parted.
 
@@ -137,7 +138,14 @@ class AsyncCohort:
         weighted = None if weights is None else {self.name: weights}
         members = {self.name: ordinals}
         return await merged(
-            self._wire, name, members, weighted or {}, copies=copies, seed=seed, from_newborn=from_newborn
+            self._wire,
+            name,
+            members,
+            weighted or {},
+            copies=copies,
+            seed=seed,
+            from_newborn=from_newborn,
+            durability=durability,
         )
 
     async def become(
@@ -208,6 +216,9 @@ async def merged(
     copies: int,
     seed: int,
     from_newborn: bool,
+    durability: DurabilityLike,
 ) -> AsyncCohort:
-    made = await merge(wire, name, members, weights, copies=copies, seed=seed, from_newborn=from_newborn)
+    made = await merge(
+        wire, name, members, weights, copies=copies, seed=seed, from_newborn=from_newborn, durability=durability
+    )
     return AsyncCohort(wire, made)

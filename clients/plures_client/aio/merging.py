@@ -6,6 +6,8 @@ from typing import TypeAlias
 from plures.v1.agent_pb2 import ANCESTOR_NEAREST, ANCESTOR_NEWBORN, MergeMembers, MergeRequest
 
 from .. import ordinals as wire_ordinals
+from ..durability import DurabilityLike
+from ..durability import encode as encode_durability
 from ..errors import InvalidArgument
 from ..names import full, short
 from ..ordinals import OrdinalsLike
@@ -24,6 +26,7 @@ async def merge(
     copies: int,
     seed: int,
     from_newborn: bool,
+    durability: DurabilityLike,
 ) -> str:
     """The name of the new cohort."""
     if others := weights.keys() - members.keys():
@@ -41,5 +44,6 @@ async def merge(
         copies=whole(copies, 32, "copies"),
         seed=whole(seed, 64, "seed"),
         ancestor=ANCESTOR_NEWBORN if from_newborn else ANCESTOR_NEAREST,
+        durability=encode_durability(durability),
     )
     return short((await wire.call(wire.to.agents.Merge, request)).cohort.name)

@@ -29,7 +29,7 @@ def load_added(name: str) -> click.Command | None:
     try:
         command = point.load()
     except ModuleNotFoundError as error:
-        raise click.ClickException(_missing(name, error.name or str(error))) from error
+        raise click.ClickException(what_is_missing(name, error.name or str(error))) from error
     assert isinstance(command, click.Command)
     return command
 
@@ -69,7 +69,8 @@ def _source(module: str) -> Path | None:
     return None
 
 
-def _missing(command: str, module: str) -> str:
+def what_is_missing(command: str, module: str) -> str:
+    """That a command needs a module, and how to get it."""
     extra = _extra_with(module)
     remedy = f"install it with: pip install 'plures[{extra}]'" if extra else "install the package that has it"
     return f"`plures {command}` needs {module}, which is not installed; {remedy}"

@@ -43,7 +43,7 @@ def cohorts() -> None:
 def list_cohorts(as_json: bool) -> None:
     """List all cohorts."""
     with connected() as client:
-        _show(client.cohorts.list(), as_json)
+        show(client.cohorts.list(), as_json)
 
 
 @cohorts.command()
@@ -57,7 +57,7 @@ def start(cohort: str, student: str, count: int, seed: int, durability: "Level |
     """Start COHORT of newborn agents."""
     with connected() as client:
         started = client.cohorts.start(cohort, student=student, count=count, seed=seed, durability=durability)
-        _show([started.describe()], as_json)
+        show([started.describe()], as_json)
 
 
 @cohorts.command()
@@ -80,7 +80,7 @@ def fork(
     """Start cohort NAME of copies of COHORT's agents as they are now; as durable, if nothing else is said."""
     with connected() as client:
         forked = client.cohort(cohort).fork(name, ordinals, copies=copies, seed=seed, durability=durability)
-        _show([forked.describe()], as_json)
+        show([forked.describe()], as_json)
 
 
 @cohorts.command()
@@ -117,10 +117,11 @@ def snapshot(cohort: str, snapshot: str, as_json: bool) -> None:
 def restore(snapshot: str, cohort: str, durability: "Level | None", as_json: bool) -> None:
     """Start COHORT from SNAPSHOT."""
     with connected() as client:
-        _show([client.snapshots.restore(snapshot, cohort, durability=durability).describe()], as_json)
+        show([client.snapshots.restore(snapshot, cohort, durability=durability).describe()], as_json)
 
 
-def _show(found: "list[CohortInfo]", as_json: bool) -> None:
+def show(found: "list[CohortInfo]", as_json: bool) -> None:
+    """Cohorts, one a line."""
     if as_json:
         return print_json(found)
     return print_table(

@@ -2,10 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..aio.becoming import OnProgress
 
 Row: TypeAlias = tuple[str | float | None, ...]
 
@@ -14,7 +20,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    click.echo(json.dumps(_plain(value), indent=2))
+    click.echo(json.dumps(_plain(value), indent=2, default=_listed))
 
 
 def print_json_line(value: Any) -> None:
@@ -34,6 +40,18 @@ def print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     for row in rows:
         table.add_row(*map(_cell, row))
     Console().print(table)
+
+
+@contextmanager
+def progress_bar(what: str, hidden: bool) -> "Iterator[OnProgress]":
+    """A bar on the terminal, if there is one; it is told how much is done, and of how much."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def human_bytes(count: int) -> str:
@@ -59,3 +77,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value
+
+
+def _listed(array: "NDArray[Any]") -> Any:
+    return array.tolist()

@@ -80,9 +80,10 @@ class Cohort:
         copies: int = 1,
         seed: int = 0,
         from_newborn: bool = False,
+        durability: DurabilityLike = None,
     ) -> "Cohort":
         merging = self._cohort.merge(
-            name, ordinals, weights=weights, copies=copies, seed=seed, from_newborn=from_newborn
+            name, ordinals, weights=weights, copies=copies, seed=seed, from_newborn=from_newborn, durability=durability
         )
         return Cohort(self._loop, self._loop.run(merging))
 

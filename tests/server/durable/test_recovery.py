@@ -15,6 +15,7 @@ from plures_server.durable.policy import Durability, DurableConfig, Level
 from plures_server.engine import Engine
 from plures_server.errors import PluresError, UnknownCohort
 from plures_server.lanes import Lanes
+from plures_server.merge import Members, MergeRequest, merge
 
 from ..attachments.helpers import batch
 from ..helpers import act, forked, names_in
@@ -67,6 +68,26 @@ async def test_forks_and_their_ends_come_back(house: House) -> None:
     assert await same_bits(engine, again)
     assert (await everything(again)).keys() == {"jane", "jim"}
     assert await engine.call(lambda pool: pool.get("jane").parent) == "joe"
+
+
+async def test_a_merged_cohort_that_is_logged_comes_back_and_goes_on(house: House) -> None:
+    engine = house.engine()
+    await start(engine, "joe", 4)
+    await steps(engine, "joe", 5)
+    await forked(engine, "joe", "jane")
+    await steps(engine, "jane", 3)
+    members = Members("joe", np.array([0, 2])), Members("jane", None)
+    await engine.drive(merge(engine.pool, MergeRequest(members, "wiser", copies=3, seed=9, durability=LOG)))
+    born = house.after_a_crash()
+    assert (await everything(born)).keys() == {"joe", "jane", "wiser"}
+    assert await same_bits(engine, born)
+    await steps(engine, "wiser", 6)
+    await engine.call(lambda pool: pool.retire("joe", None))
+    await engine.drive(merge(engine.pool, MergeRequest((Members("wiser", None),), "fleeting")))
+    again = house.after_a_crash()
+    assert (await everything(again)).keys() == {"jane", "wiser"}
+    await engine.call(lambda pool: pool.retire("fleeting", None))
+    assert await same_bits(engine, again)
 
 
 async def test_a_family_that_has_ended_leaves_nothing(house: House) -> None:
