@@ -21,6 +21,7 @@ from plures_kernels.matrix import Decay, Form
 from plures_kernels.matrix import triton as matrix
 from plures_kernels.momentum import triton as momentum
 from plures_kernels.ssm import triton as ssm
+from plures_kernels.ttt_linear import triton as ttt_linear
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
@@ -46,6 +47,7 @@ def matrix_constants(rule, size):
 STEPS = {
     **{rule: (matrix, partial(matrix_constants, rule), 1) for rule in FORMS},
     "momentum": (momentum, lambda size: momentum.tile_shape(2, size, size), 2),
+    "ttt_linear": (ttt_linear, partial(ttt_linear.tile_shape, 2), 1),
     "gru": (gru, partial(gru.tile_shape, 2), 0),
     "ssm": (ssm, partial(ssm.tile_shape, 2), 0),
 }
@@ -66,7 +68,7 @@ class Case:
 
 CASES = [
     *(Case(rule, size) for rule in STEPS for size in (16, 64, 128)),
-    *(Case(rule, size) for rule in ("gated_delta", "momentum") for size in (8, 32)),
+    *(Case(rule, size) for rule in ("gated_delta", "momentum", "ttt_linear") for size in (8, 32)),
     *(Case(rule, size, "bf16", noisy) for rule in STEPS for size in (16, 128) for noisy in (False, True)),
 ]
 cases = pytest.mark.parametrize("case", CASES, ids=str)
@@ -81,7 +83,7 @@ def test_every_rule_with_a_triton_step_is_compiled():
 def constants_of(case):
     step, constants, _ = STEPS[case.rule]
     together = 128 // BITS[case.entry]
-    known = {**constants(case.size), "NORMALIZE": True, "EPSILON": 1e-6, "TOGETHER": together}
+    known = {**constants(case.size), "NORMALIZE": True, "EPSILON": 1e-6, "LN_EPSILON": 1e-6, "TOGETHER": together}
     return {name: known[name] for name in step.step_kernel.arg_names if name in known}
 
 

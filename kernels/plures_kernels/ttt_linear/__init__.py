@@ -13,6 +13,7 @@ first step, which LN's derivative 1/std f(k) magnifies, does not drown what is l
 import torch
 from torch.nn.init import normal_
 
+from ..lazily import lazily
 from ..rule import Rule
 from ..spec import Input, Kind, Part, Spec
 from ..ttt import AFFINE, PADDING, TOKENS
@@ -29,7 +30,12 @@ RULE = Rule(
     ),
     advance=naive.advance,
     scans={"cpu": MEMORY.scan},
-    steps={"cpu": MEMORY.step},
+    steps={"cpu": MEMORY.step, "triton": lazily(".triton", "step", __name__)},
     scan_for={("cpu", torch.float32): "cpu"},
-    step_for={("cpu", torch.float32): "cpu", ("cpu", torch.bfloat16): "cpu"},
+    step_for={
+        ("cpu", torch.float32): "cpu",
+        ("cpu", torch.bfloat16): "cpu",
+        ("cuda", torch.float32): "triton",
+        ("cuda", torch.bfloat16): "triton",
+    },
 )
