@@ -15,7 +15,7 @@ MOST_BACKWARD = 4
 
 def rows_at_a_time(V: int, K: int, most: int = 8) -> int:
     """R: a power of two that divides V; `most` up to 16 key channels, fewer for more, one from 64 on (measured)."""
-    fit = most * 16 // max(K, 16) if K < 64 else 1
+    fit = max(1, most * 16 // max(K, 16)) if K < 64 else 1
     return math.gcd(V, 1 << (fit.bit_length() - 1))
 
 

@@ -52,7 +52,8 @@ def step(
     read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
     # Without noise nobody looks at it.
     tensors = pool_NHS, *inputs, read_B, write_B, write_B if noise_B is None else noise_B, y_BHV
-    kernel = step_kernel(form_of(pool_NHS, noise_B), K, rows_at_a_time(V, K))
+    # Few rows at a time, since there are two of each (measured).
+    kernel = step_kernel(form_of(pool_NHS, noise_B), K, rows_at_a_time(V, K, 2))
     kernel(B, H, V, normalize, *map(view, tensors))
     return y_BHV
 
@@ -103,7 +104,6 @@ def step_kernel(form: str, K: int, R: int) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         assert sources
         S = 2 * V * K
-        dense = pool_NHS[1] == H * S
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
             read, write = slot_at(read_B, b), slot_at(write_B, b)
@@ -114,8 +114,8 @@ def step_kernel(form: str, K: int, R: int) -> Callable[..., None]:
             q, k = query_and_key(at(q_BHK, b, h), at(k_BHK, b, h), zeros(1, K), normalize)
             gates_BH = gates_at(at(log_decay_BH, b, h), at(momentum_BH, b, h), at(beta_BH, b, h))
             following = slot_at(read_B, min(b + 1, B - 1))
-            # States that follow one another in memory come by themselves.
-            asks = S <= NEAR and not (dense and following == read + 1)
+            # Two streams, of states and of motions: even those that follow one another do not come by themselves.
+            asks = S <= 2 * NEAR
             noise = slot_at(noise_B, b)
             advance(
                 state_at(form, pool_NHS, read, h, S, noise), state_at(form, pool_NHS, write, h, S, noise),
