@@ -18,9 +18,9 @@ def serve_forever(students: str, arguments: list[str]) -> None:
     load_students(Path(students), torch.device("cpu"))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for _ in sys.stdin:
-        if pid := os.fork():
-            print(pid, flush=True)
-        else:
+        if os.fork() == 0:
+            # The child says it itself, so that it comes before all else that the child says.
+            print(os.getpid(), flush=True)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             try:
                 main(["--students", students, *arguments])
