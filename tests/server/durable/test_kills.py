@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from plures.v1 import agent_pb2 as ag
 from plures.v1 import task_pb2 as ta
+from plures_server.durable.frames import HEADER_BYTES
 from plures_server.engine import Engine
 from plures_server.pool import Pool
 from plures_server.rpc.act_stream import act_request
@@ -208,8 +209,10 @@ def tear(folder: Path) -> None:
     """As if the server had been killed, or the power cut, in the middle of a write."""
     for journal in folder.iterdir():
         if (logs := sorted(journal.glob("log-*"))) and random.random() < 0.5:
+            # A header is on the disk before anything is written behind it.
+            missing = HEADER_BYTES - logs[-1].stat().st_size
             with logs[-1].open("ab") as log:
-                log.write(random.choice([os.urandom, bytes])(random.randrange(200)))
+                log.write(random.choice([os.urandom, bytes])(random.randrange(missing if missing > 0 else 200)))
 
 
 class ForkedServers:
