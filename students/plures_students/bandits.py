@@ -1,5 +1,7 @@
 """Copies of a student, free, on the very bandits that recorded people or algorithms played.
 
+What is observed there does not depend on what is done: nothing, or a cue for the arm that now pays.
+
 Shapes: N rows of lives, B plays, T steps, A actions.
 """
 
@@ -55,13 +57,13 @@ class Bandits:
     def __init__(self, lives: Lives) -> None:
         if not can_play(lives):
             raise InvalidArgument(
-                "the lives do not say what was played: that takes Discrete actions, nothing to observe, and the "
+                "the lives do not say what was played: that takes Discrete actions and the "
                 f"columns {', '.join(COLUMNS)}; they have {', '.join(lives.extra) or 'no further columns'}"
             )
         best_N, p_best_N, p_other_N = (torch.tensor(lives.extra[name]) for name in COLUMNS)
         self.lives = lives
         self.best_N = best_N.long()
-        self.done_N = torch.from_numpy(lives.done_N)
+        self.observation_N, self.done_N = torch.from_numpy(lives.observation_N), torch.from_numpy(lives.done_N)
         is_best_NA = torch.arange(_actions(lives)) == self.best_N[:, None]
         self.pay_NA = torch.where(is_best_NA, p_best_N[:, None], p_other_N[:, None]).float()
 
@@ -83,7 +85,8 @@ class Bandits:
         if names_BA is not None:
             pay_BTA = torch.zeros_like(pay_BTA).scatter(2, names_BA[:, None].expand_as(pay_BTA), pay_BTA)
         before = before or Standing.birth(student, len(start_B))
-        pages, inputs, action_BT, reward_BT = _play(student, before, pay_BTA, self.done_N[row_BT], real_BT, seed)
+        seen = self.observation_N[row_BT], self.done_N[row_BT]
+        pages, inputs, action_BT, reward_BT = _play(student, before, pay_BTA, *seen, real_BT, seed)
         last_B1 = real_BT.sum(dim=1, keepdim=True) - 1
         last = (x_BT.gather(1, last_B1)[:, 0] for x_BT in (action_BT, reward_BT, self.done_N[row_BT]))
         return Played(row_BT, inputs, action_BT, reward_BT, real_BT, Standing(pages, *last))
@@ -114,8 +117,7 @@ def _actions(lives: Lives) -> int:
 
 def can_play(lives: Lives) -> bool:
     """Whether `Bandits` takes these lives."""
-    spaces = lives.card.observation_space, lives.card.action_space
-    return spaces[0] == Discrete(1) and isinstance(spaces[1], Discrete) and all(name in lives.extra for name in COLUMNS)
+    return isinstance(lives.card.action_space, Discrete) and all(name in lives.extra for name in COLUMNS)
 
 
 def _rows(start_B: NDArray[np.int64], stop_B: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -127,21 +129,27 @@ def _rows(start_B: NDArray[np.int64], stop_B: NDArray[np.int64]) -> tuple[Tensor
 
 @torch.no_grad()
 def _play(
-    student: Student, before: Standing, pay_BTA: Tensor, done_BT: Tensor, real_BT: Tensor, seed: int
+    student: Student,
+    before: Standing,
+    pay_BTA: Tensor,
+    observation_BT: Tensor,
+    done_BT: Tensor,
+    real_BT: Tensor,
+    seed: int,
 ) -> tuple[Tensor, Inputs, Tensor, Tensor]:
     """The pages afterwards; what the copies perceive, do and get."""
     plays, steps, _ = pay_BTA.shape
     place_B, seed_B = torch.arange(plays), seed + torch.arange(plays)
-    pages, nothing_B = before.pages.clone(), torch.zeros(plays, dtype=torch.int32)
+    pages = before.pages.clone()
     actions, rewards = [before.action], [before.reward]
     done_BT = torch.cat([before.done[:, None], done_BT], dim=1)
     for t in range(steps):
-        inputs = Inputs(nothing_B, actions[t], rewards[t], done_BT[:, t])
+        inputs = Inputs(observation_BT[:, t], actions[t], rewards[t], done_BT[:, t])
         write_B = torch.where(real_BT[:, t], place_B, -1)
         action_B = sample(student.step(pages, place_B, write_B, inputs), seed_B, t).long()
         pay_B = pay_BTA[:, t].gather(1, action_B[:, None])[:, 0]
         actions.append(action_B)
         rewards.append((counter.uniform(seed_B, t, _REWARD_STREAM) < pay_B).float())
     action_BT, reward_BT = torch.stack(actions, 1), torch.stack(rewards, 1)
-    seen = Inputs(nothing_B[:, None].expand(-1, steps), action_BT[:, :-1], reward_BT[:, :-1], done_BT[:, :-1])
+    seen = Inputs(observation_BT, action_BT[:, :-1], reward_BT[:, :-1], done_BT[:, :-1])
     return pages, seen, action_BT[:, 1:], reward_BT[:, 1:]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from plures_kernels.errors import InvalidArgument
 from plures_students.bandits import Bandits, can_play
 from plures_students.config import StudentConfig
@@ -77,13 +77,25 @@ def test_a_play_goes_on_from_where_the_copies_stood() -> None:
     assert then.inputs.done.nonzero().tolist() == [[0, 3], [1, 4]]
 
 
+def test_copies_observe_what_was_observed_in_the_recorded_lives() -> None:
+    lives = played(lives=2, episodes=2, trials=10, seed=0, observations=3)
+    torch.manual_seed(0)
+    student = Student(StudentConfig(Discrete(3), Discrete(2), width=16, key_width=8, value_width=8, mlp_width=16))
+    result = Bandits(lives).play(student, np.array([0, 25]), np.array([20, 40]), seed=1)
+    assert result.inputs.observation[0].tolist() == lives.observation_N[:20].tolist()
+    assert result.inputs.observation[1, :15].tolist() == lives.observation_N[25:40].tolist()
+    logits_BTA, _ = student(result.inputs)
+    other = replace(result.inputs, observation=(result.inputs.observation + 1) % 3)
+    assert not torch.allclose(logits_BTA, student(other)[0])
+
+
 def test_lives_that_do_not_tell_their_task_cannot_be_played() -> None:
     lives = played(lives=1, episodes=1, trials=5, seed=0)
     without = replace(lives, extra={"best_action": lives.extra["best_action"]})
-    seeing = replace(lives, card=LivesCard(Discrete(3), Discrete(2)))
+    steering = replace(lives, card=LivesCard(Discrete(1), Box(0, 1, (), np.float32)))
     assert can_play(lives)
     assert not can_play(without)
-    assert not can_play(seeing)
+    assert not can_play(steering)
     with pytest.raises(InvalidArgument, match="they have best_action"):
         Bandits(without)
 

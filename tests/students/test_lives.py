@@ -152,3 +152,29 @@ def test_people_press_at_a_human_pace(people: Lives) -> None:
     middle = np.median(spans.reshape(101, 12), axis=1)
     assert 30 < middle.min() <= middle.max() < 40
     assert people.card.seconds_per_decision == pytest.approx(np.nanmedian(seconds_N), abs=1e-3)
+
+
+def test_the_shipped_learners_under_load_are_those_that_were_published(tmp_path: Path) -> None:
+    """Collins 2025: people of five studies, and so many scored choices as its likelihoods had (AIC and BIC tell)."""
+    copy_shipped("rlwm_collins2025", tmp_path / "load")
+    lives = read_lives(tmp_path / "load")
+    study_N = lives.extra["dataset"].astype(str)
+    studies, choices = np.unique(study_N, return_counts=True)
+    assert dict(zip(studies.tolist(), choices.tolist(), strict=True)) == {
+        "CF12": 52_911, "Dev": 139_990, "EEG": 29_788, "SZ": 46_417, "fMRI": 19_118,
+    }  # fmt: skip
+    people = [len(np.unique(lives.life_of_row_N[study_N == study])) for study in studies]
+    assert people == [79, 300, 40, 85, 26]
+    right_N = lives.action_N == lives.extra["best_action"]
+    assert (right_N == (lives.reward_N == 1)).all()
+    assert right_N[lives.extra["iteration"] == 1].mean() == pytest.approx(1 / 3, abs=0.03)
+    assert lives.card.licence == "MIT"
+
+
+def test_the_feedback_seen_is_about_the_stimulus_before(tmp_path: Path) -> None:
+    copy_shipped("rlwm_collins2025", tmp_path / "load")
+    lives = read_lives(tmp_path / "load")
+    start, stop = lives.episodes()[100:102]
+    stimulus_N, about_N = lives.observation_N[start:stop, 0], lives.observation_N[start:stop, 2]
+    assert about_N.tolist() == [6, *stimulus_N[:-1]]
+    assert stimulus_N.max() == lives.observation_N[start, 1] == lives.observation_N[stop - 1, 1]

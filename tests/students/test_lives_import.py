@@ -72,6 +72,28 @@ def test_null_is_a_word_and_not_a_missing_value(tmp_path: Path) -> None:
     assert imported(tmp_path, table, mapping).reward_N.tolist() == imported(tmp_path).reward_N.tolist()
 
 
+def test_rows_that_are_not_kept_are_as_if_never_recorded(tmp_path: Path) -> None:
+    lives = imported(tmp_path, mapping=MAPPING + "\n[keep]\ntime = { above = 10 }\n")
+    assert lives.lengths.tolist() == [3, 2]
+    assert lives.step_N.tolist() == [0, 1, 2, 0, 1]
+    assert lives.done_N.tolist() == [True, False, True, True, True]
+
+
+def test_columns_that_name_a_life_together_are_joined(tmp_path: Path) -> None:
+    mapping = MAPPING.replace('life = "who"', 'life = ["who", "good"]').replace("zoe =", '"zoe-no" =')
+    lives = imported(tmp_path, mapping=mapping)
+    # adam-no, adam-yes, zoe-no, zoe-yes
+    assert lives.life_L.tolist() == [1, 2, 3, 4]
+    assert lives.lengths.tolist() == [2, 1, 1, 2]
+
+
+def test_the_row_before_is_seen_within_an_episode(tmp_path: Path) -> None:
+    mapping = MAPPING + 'before = { last_key = { of = "action", first = 7 } }\n'
+    lives = imported(tmp_path, mapping=mapping)
+    assert lives.action_N.tolist() == [1, 1, 0, 0, 1, 1]
+    assert lives.extra["last_key"].tolist() == [7, 7, 1, 7, 0, 7]
+
+
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
@@ -96,6 +118,9 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, table: str, compla
         ("episode =", "epsiode =", "derive has unknown entries: epsiode"),
         ('episode = "block"', 'episode = "blok"', "names blok, which is not one of our columns"),
         ("[card]", "[card", "cannot be read as TOML"),
+        ('life = "who"', "life = []", "columns.life is .., not a column or a list of columns"),
+        ("[derive]", "[keep]\ntime = { over = 1 }\n[derive]", "keep.time misses above"),
+        ("[derive]", "[derive]\nbefore = { x = { of = 'y', first = 0 } }", "before.x names y, which is not one of"),
     ],
 )
 def test_a_mapping_that_is_none_is_refused(tmp_path: Path, old: str, new: str, complaint: str) -> None:

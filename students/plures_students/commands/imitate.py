@@ -44,6 +44,13 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
 @click.option(
     "--relabel/--no-relabel", default=None, help="Rename actions at random. [default: if nothing is observed]"
 )
+@click.option(
+    "--rename",
+    type=click.IntRange(0),
+    multiple=True,
+    metavar="COLUMN",
+    help="Of the observation: names new each episode.",
+)
 @click.option("--rehearse/--no-rehearse", default=True, show_default=True, help="Where the lives tell what was played.")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
 @fails_in_words

@@ -11,7 +11,9 @@ from .rehearsal import RehearsalSettings
 class ImitationSettings:
     """The outer loop. `batch`, `short` and `length` are counted in steps of lives.
 
-    Where the lives tell what was played, the student also rehearses (see rehearsal.py), unless `rehearse` is off.
+    With `relabel`, actions get new names in each segment; the columns `rename` of a MultiDiscrete observation, in each
+    episode (see renaming.py). Where the lives tell what was played, the student also rehearses (see rehearsal.py),
+    unless `rehearse` is off.
 
     Half of the batches are `short` segments, so that newborns are imitated well; the others grow from `short` to
     `length` in the first `growth` of the training, so that the student learns to tell in context whom it imitates.
@@ -32,6 +34,7 @@ class ImitationSettings:
     valid: float = 0.1
     validate_every: int = 50
     relabel: bool = True
+    rename: tuple[int, ...] = ()
     rehearse: bool = True
     rehearsal: RehearsalSettings = field(default_factory=RehearsalSettings)
     minutes: float | None = None

@@ -19,6 +19,7 @@ from ..model import Student
 from .histories import PADDING, Histories
 from .likelihood import loss_by_life
 from .rehearsal import Rehearsal
+from .renaming import Renaming
 from .segments import Segments
 from .settings import ImitationSettings
 
@@ -59,6 +60,7 @@ class Trainer:
         self.course = Course()
         self.histories, self.valid = Histories(train), Histories(valid)
         self.segments = Segments(train, config.actions, settings)
+        self.renaming = Renaming(train, settings.rename, settings.seed) if settings.rename else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.student = Student(config)
@@ -116,7 +118,10 @@ class Trainer:
         return bool(worse_L.mean() <= error)
 
     def _loss(self) -> torch.Tensor:
-        batch = self.histories.batch(*self.segments.draw(self.course.step, self.progress))
+        start_B, stop_B, names_BA = self.segments.draw(self.course.step, self.progress)
+        batch = self.histories.batch(start_B, stop_B, names_BA)
+        if self.renaming is not None:
+            batch = self.renaming(batch, start_B, self.course.step)
         logits_BTA, _ = self.student(batch.inputs)
         return cross_entropy(logits_BTA.flatten(0, 1), batch.action_BT.flatten(), ignore_index=PADDING)
 

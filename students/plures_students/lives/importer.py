@@ -35,22 +35,37 @@ class _Import:
         self.where = where
         self.table = table
         self.order_N = np.arange(table.num_rows)
-        name_N = self.foreign("life", mapping.columns["life"].column)
-        self.order_N = np.argsort(name_N, kind="stable")
-        self.name_N = name_N[self.order_N]
+        kept = np.flatnonzero(self.kept())
+        name_N = self.names()[kept]
+        order = np.argsort(name_N, kind="stable")
+        self.order_N = kept[order]
+        self.name_N = name_N[order]
         self.table = table.take(pa.array(self.order_N))
 
     def lives(self) -> Lives:
         columns: dict[str, Any] = {"life": self.life_ids()}
         columns["step"] = self.step_numbers()
-        columns |= {ours: self.recoded(ours, source) for ours, source in self.mapping.columns.items() if ours != "life"}
+        columns |= {ours: self.recoded(ours, source) for ours, source in self.mapping.columns.items()}
         columns.setdefault("done", self.ends(columns))
+        columns |= {ours: self.before(ours, columns) for ours in self.mapping.before}
         if self.mapping.best_action:
             columns["best_action"] = self.best_action(self.mapping.best_action, columns)
         if self.mapping.seconds:
             columns["seconds"] = self.seconds(self.mapping.seconds, columns["done"])
         lives = lives_from_table(pa.table(columns), self.mapping.card, f"{self.where} (rows in order of life)")
         return _paced(lives)
+
+    def kept(self) -> NDArray[np.bool_]:
+        """Rows that the mapping keeps."""
+        kept_N = np.ones(self.table.num_rows, np.bool_)
+        for column, above in self.mapping.keep.items():
+            kept_N &= self.foreign("keep", column) > above
+        return kept_N
+
+    def names(self) -> NDArray[Any]:
+        """Whose row it is."""
+        parts = [self.foreign("life", column) for column in self.mapping.life]
+        return parts[0] if len(parts) == 1 else np.array(["-".join(map(str, row)) for row in zip(*parts, strict=True)])
 
     def foreign(self, ours: str, column: str) -> NDArray[Any]:
         if column not in self.table.column_names:
@@ -106,6 +121,15 @@ class _Import:
         best_N: NDArray[Any] = np.where(marked, columns["action"], 1 - columns["action"])
         return best_N
 
+    def before(self, ours: str, columns: dict[str, Any]) -> NDArray[Any]:
+        """What a column held in the previous row of the episode."""
+        of, first = self.mapping.before[ours].of, self.mapping.before[ours].first
+        if of not in columns:
+            raise LivesError(f"{self.where}: derive.before.{ours} names {of}, which is not one of our columns")
+        fresh_N = np.append(True, np.asarray(columns["done"], np.bool_)[:-1])
+        before_N: NDArray[Any] = np.where(fresh_N, first, np.roll(columns[of], 1)).astype(columns[of].dtype)
+        return before_N
+
     def seconds(self, clock: Clock, done_N: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Seconds since the previous row of the episode; NaN in its first row."""
         unknown = set(clock.unit_of_life) - {str(name) for name in self.name_N}
@@ -119,7 +143,9 @@ class _Import:
 
 def _paced(lives: Lives) -> Lives:
     """Tell the card the median pace, when seconds are known and the card is silent."""
-    if lives.card.seconds_per_decision is not None or "seconds" not in lives.extra:
+    seconds_N = lives.extra.get("seconds", np.zeros(0))
+    known_N = seconds_N[np.isfinite(seconds_N)]
+    if lives.card.seconds_per_decision is not None or len(known_N) == 0:
         return lives
-    pace = round(float(np.nanmedian(lives.extra["seconds"])), 4)
+    pace = round(float(np.median(known_N)), 4)
     return replace(lives, card=replace(lives.card, seconds_per_decision=pace))

@@ -6,7 +6,8 @@
     action_space = { type = "Discrete", n = 2 }
 
     [columns]                    # ours = theirs; whatever is not life, step, observation, action, reward, done is kept
-    life = "person"              # numbers, or text: then lives are numbered from 1 in the order of the text
+    life = "person"              # numbers, or text: then lives are numbered from 1 in the order of the text;
+                                 # several columns, as ["study", "person"], are joined to such a text
     action = { from = "key", values = { left = 0, right = 1 } }
     reward = "reward"
     block = "block"
@@ -15,6 +16,11 @@
     episode = "block"            # one of our columns: done on the last row of each of its runs
     best_action = { from = "better", equals = "yes" }  # of two actions, the one that was best; theirs marks its rows
     seconds = { from = "time", unit = 0.001, unit_of_life = { "p07" = 1.0 } }  # from the previous row of the episode
+
+    before = { observation_2 = { of = "observation_0", first = 6 } }  # what the episode's previous row held, or `first`
+
+    [keep]                       # optional: rows of which all of this holds; the others are as if never recorded
+    rt = { above = 0.15 }        # their column; numbers above this
 
 Without a `step` column, rows are numbered in their order within each life.
 """
@@ -38,6 +44,14 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What our column `of` held in the previous row of the episode; `first` in an episode's first row."""
+
+    of: str
+    first: float
+
+
+@dataclass(frozen=True)
 class BestAction:
     """Rows where `column` equals `equals` took the better of two actions."""
 
@@ -56,13 +70,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class Mapping:
-    """What `import_csv` does."""
+    """What `import_csv` does. `life`: columns that name a life; `keep`: what their numbers exceed, by column."""
 
     card: LivesCard
+    life: tuple[str, ...]
     columns: dict[str, Source]
     episode: str | None = None
     best_action: BestAction | None = None
     seconds: Clock | None = None
+    before: dict[str, Before] = field(default_factory=dict)
+    keep: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> "Mapping":
@@ -76,17 +93,27 @@ class Mapping:
 
 
 def _mapping(form: Any, path: Path) -> Mapping:
-    _check_entries(form, {"card", "columns"}, {"derive"}, str(path))
-    derive = form.get("derive", {})
-    _check_entries(derive, set(), {"episode", "best_action", "seconds"}, f"{path}: derive")
-    _check_entries(form["columns"], {"life", "action", "reward"}, None, f"{path}: columns")
+    _check_entries(form, {"card", "columns"}, {"derive", "keep"}, str(path))
+    derive, columns = form.get("derive", {}), form["columns"]
+    _check_entries(derive, set(), {"episode", "best_action", "seconds", "before"}, f"{path}: derive")
+    _check_entries(columns, {"life", "action", "reward"}, None, f"{path}: columns")
     return Mapping(
         card=LivesCard.from_json(form["card"], f"{path}: card"),
-        columns={name: _source(entry, f"{path}: columns.{name}") for name, entry in form["columns"].items()},
+        life=_life(columns["life"], f"{path}: columns.life"),
+        columns={name: _source(entry, f"{path}: columns.{name}") for name, entry in columns.items() if name != "life"},
         episode=derive.get("episode"),
         best_action=_best_action(derive.get("best_action"), f"{path}: derive.best_action"),
         seconds=_clock(derive.get("seconds"), f"{path}: derive.seconds"),
+        before=_before(derive.get("before", {}), f"{path}: derive.before"),
+        keep=_keep(form.get("keep", {}), f"{path}: keep"),
     )
+
+
+def _life(entry: Any, where: str) -> tuple[str, ...]:
+    names = entry if isinstance(entry, list) else [entry]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise LivesError(f"{where} is {entry!r}, not a column or a list of columns")
+    return tuple(names)
 
 
 def _source(entry: Any, where: str) -> Source:
@@ -108,6 +135,20 @@ def _clock(entry: Any, where: str) -> Clock | None:
         return None
     _check_entries(entry, {"from"}, {"unit", "unit_of_life"}, where)
     return Clock(entry["from"], entry.get("unit", 1.0), entry.get("unit_of_life", {}))
+
+
+def _before(form: Any, where: str) -> dict[str, Before]:
+    _check_entries(form, set(), None, where)
+    for name, entry in form.items():
+        _check_entries(entry, {"of", "first"}, set(), f"{where}.{name}")
+    return {name: Before(entry["of"], entry["first"]) for name, entry in form.items()}
+
+
+def _keep(form: Any, where: str) -> dict[str, float]:
+    _check_entries(form, set(), None, where)
+    for name, entry in form.items():
+        _check_entries(entry, {"above"}, set(), f"{where}.{name}")
+    return {name: entry["above"] for name, entry in form.items()}
 
 
 def _check_entries(form: Any, needed: set[str], allowed: set[str] | None, where: str) -> None:
