@@ -19,7 +19,7 @@ from plures_kernels import plain as loop
 from plures_kernels.memory import empty_pages
 from torch import Tensor
 
-NAMES = ("hebbian", "delta", "gated_delta", "kda", "delta_product", "momentum", "ttt_linear")
+NAMES = ("hebbian", "delta", "gated_delta", "kda", "delta_product", "momentum", "ttt_linear", "ttt_mlp")
 HEADS, TOKENS, SEQUENCES, SCAN_WIDTH = 2, 256, 8, 16
 MIB = 2**20
 

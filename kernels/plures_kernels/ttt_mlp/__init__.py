@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.init import normal_
 
+from ..lazily import lazily
 from ..rule import Rule
 from ..spec import Input, Kind, Part, Spec
 from ..ttt import AFFINE, PADDING, TOKENS
@@ -46,7 +47,12 @@ RULE = Rule(
     ),
     advance=naive.advance,
     scans={"cpu": MEMORY.scan},
-    steps={"cpu": MEMORY.step},
+    steps={"cpu": MEMORY.step, "triton": lazily(".triton", "step", __name__)},
     scan_for={("cpu", torch.float32): "cpu"},
-    step_for={("cpu", torch.float32): "cpu", ("cpu", torch.bfloat16): "cpu"},
+    step_for={
+        ("cpu", torch.float32): "cpu",
+        ("cpu", torch.bfloat16): "cpu",
+        ("cuda", torch.float32): "triton",
+        ("cuda", torch.bfloat16): "triton",
+    },
 )
