@@ -145,26 +145,26 @@ def units(first, i_v, m_live, m_cv, V: tl.constexpr, F: tl.constexpr, BLOCK_F: t
     return i_f, i_f[:, :, None] * V + i_v[:, None, :], m_cf, m_tile
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def whole(p_state, p_start, mask):  # type: ignore[no-untyped-def]
     """Weights of a memory: where they start, and what a life has added to that."""
     return load_state(p_state, mask) + tl.load(p_start, mask=mask, other=0.0)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def gelu(b_x):  # type: ignore[no-untyped-def]
     """In its tanh form."""
     return b_x * gate(b_x)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def gelu_slope(b_x):  # type: ignore[no-untyped-def]
     """As `naive.gelu_slope`."""
     b_gate = gate(b_x)
     return b_gate + b_x * b_gate * (1 - b_gate) * (b_x * b_x * C3 + A)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def gate(b_x):  # type: ignore[no-untyped-def]
     """As in `naive`. Below −80, e^x is beyond float32."""
     return tl.sigmoid(tl.maximum(b_x * (b_x * b_x * C + A), -80.0))
