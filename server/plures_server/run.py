@@ -144,6 +144,7 @@ class Run:
         logits = self._stepper.logits(wave, observation, self.reward_B[rows], self._done_B[rows])
         action = self._stepper.choose(wave, logits)
         self.reward_B[rows] = self.episode.step(rows, action, self.tick)
+        self._done_B[rows] = self.episode.ended(rows)
         wave.last_action.copy_(action)
         wave.step += 1
 
@@ -156,7 +157,6 @@ class Run:
         """After the first tick every agent has a page of its own."""
         if self.tick == 0:
             self.wave.read = self.wave.write
-            self._done_B.zero_()
             self.states = Turnover.at_rest(self.pages.settle(self.states))
 
     def _active(self, tick: int) -> int:

@@ -4,11 +4,19 @@ from ..errors import InvalidArgument, UnknownTask
 from ..students import ServedStudent
 from .bandit import Bandit
 from .base import Episode, Task
+from .maze import Maze
+from .minimise import Minimise
+from .restless import RestlessBandit
 from .watched import Watched
 
 __all__ = ["TASKS", "Episode", "Task", "Watched", "get_task", "task_for", "tasks_for"]
 
-TASKS: dict[str, Task] = {"bandit": Bandit(arms=2)}
+TASKS: dict[str, Task] = {
+    "bandit": Bandit(arms=2),
+    "maze": Maze(),
+    "minimise": Minimise(),
+    "restless_bandit": RestlessBandit(arms=2),
+}
 
 
 def get_task(name: str) -> Task:

@@ -43,6 +43,7 @@ class BanditEpisode:
         # Whole numbers: a float32 stops counting at 2^24.
         self._counts_BM = seed_B.new_zeros((len(seed_B), 3 * probability_BA.shape[1]), dtype=torch.int32)
         self._nothing_B = torch.zeros(len(probability_BA), dtype=torch.int32, device=probability_BA.device)
+        self._never_B = self._nothing_B.to(torch.uint8)
 
     def observation(self, rows: slice) -> Tensor:
         return self._nothing_B[rows]
@@ -56,6 +57,9 @@ class BanditEpisode:
         columns_R3 = 3 * arm_R1 + torch.arange(3, device=arm_R1.device)
         self._counts_BM[rows].scatter_add_(1, columns_R3, seen_R3)
         return pays_R.float()
+
+    def ended(self, rows: slice) -> Tensor:
+        return self._never_B[rows]
 
     def summary(self) -> Tensor:
         return self._counts_BM.float()

@@ -20,6 +20,10 @@ class Episode(Protocol):
         """Take the actions of the tick-th step; rewards float32 [R]."""
         ...
 
+    def ended(self, rows: slice) -> Tensor:
+        """Whether the last step of these agents ended an episode, uint8 [R]; then they perceive a new one."""
+        ...
+
     def summary(self) -> Tensor:
         """What the copies did so far, float32 [B, M]."""
         ...

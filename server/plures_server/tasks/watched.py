@@ -41,6 +41,11 @@ class Watched:
         self._require("reward", reward_R, (rows.stop - rows.start,), torch.float32)
         return reward_R
 
+    def ended(self, rows: slice) -> Tensor:
+        ended_R = self._from_task("ended", self._episode.ended, rows)
+        self._require("ended", ended_R, (rows.stop - rows.start,), torch.uint8)
+        return ended_R
+
     def summary(self) -> Tensor:
         return self._from_task("summary", self._episode.summary)
 
