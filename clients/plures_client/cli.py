@@ -7,6 +7,7 @@ import click
 
 from .commands.added import added_commands, load_added, summary_of
 from .commands.become import become
+from .commands.bench import bench
 from .commands.cohorts import cohorts
 from .commands.lineage import lineage
 from .commands.merge import merge
@@ -54,7 +55,7 @@ def main(ctx: click.Context, server: str) -> None:
     ctx.obj = server
 
 
-for command in (become, cohorts, lineage, merge, pool, queue, run, snapshots, students, tasks):
+for command in (become, bench, cohorts, lineage, merge, pool, queue, run, snapshots, students, tasks):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demo's report: one HTML file with everything in it, pictures included."""
+"""A report: one HTML file with everything in it, pictures included."""
 
 import base64
 import html
@@ -30,11 +30,13 @@ class Chapter:
     pictures: list[Path]
 
 
-def write_report(path: Path, subtitle: str, chapters: list[Chapter], footer: str) -> None:
+def write_report(
+    path: Path, subtitle: str, chapters: list[Chapter], footer: str, title: str = "Plures: the demo"
+) -> None:
     """Write the chapters as a page that needs no other file."""
     body = "\n".join(_chapter(number, chapter) for number, chapter in enumerate(chapters, 1))
     path.write_text(
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Plures: the demo</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{CSS}</style></head><body>'
         f"<h1>Ex uno, plures</h1><p>{html.escape(subtitle)}</p>\n{body}\n"
         f"<footer>{html.escape(footer)}</footer></body></html>\n"

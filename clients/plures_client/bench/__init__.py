@@ -1,0 +1,1 @@
+"""`plures bench`: how many times faster than their teacher copies are, and what that costs; over gRPC alone."""
