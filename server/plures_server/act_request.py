@@ -64,23 +64,32 @@ def perceived(
     request: ActRequest, cohort: Cohort, ordinals: Ordinals, stepper: Stepper
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Observation, reward and done of a request, checked, with defaults for what was left out."""
-    config, count = cohort.student.config, len(ordinals)
+    count = len(ordinals)
+    check(request, cohort, count)
     observation, reward, done = request.observation, request.reward, request.done
     if observation is None:
-        if config.observation_size != 1:
-            raise InvalidArgument(f"observations are missing: {config.observation_space} has more than one element")
         observation = stepper.blank_observation(count)
     if reward is None:
         reward = torch.from_numpy(cohort.reward[ordinals])
     if done is None:
         done = torch.zeros(count, dtype=torch.uint8)
-    _check_rows(count, observation=observation, reward=reward, done=done, action=request.action)
-    check_elements(config.observation_space, observation, "observation")
+    return observation, reward, done
+
+
+def check(request: ActRequest, cohort: Cohort, count: int) -> None:
+    """Raise InvalidArgument, naming row and value, unless so many agents of the cohort can be told this."""
+    config = cohort.student.config
+    if request.observation is None and config.observation_size != 1:
+        raise InvalidArgument(f"observations are missing: {config.observation_space} has more than one element")
+    _check_rows(count, observation=request.observation, reward=request.reward, done=request.done, action=request.action)
+    if request.observation is not None:
+        check_elements(config.observation_space, request.observation, "observation")
     if request.action is not None:
         check_elements(config.action_space, request.action, "action")
-    check_elements(_REWARDS, reward, "reward")
-    _check_done(done)
-    return observation, reward, done
+    if request.reward is not None:
+        check_elements(_REWARDS, request.reward, "reward")
+    if request.done is not None:
+        _check_done(request.done)
 
 
 def _check_rows(count: int, **tensors: Tensor | None) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +22,7 @@ from .act_request import ActRequest, ActResult
 from .crew import Crew
 from .durable.journals import Journals
 from .errors import EngineOverloaded, EngineStopped, LogUnavailable
-from .futures import answer
+from .futures import Mailbox, answer
 from .pool import Pool, PoolConfig
 from .stepper import TILES, Stepper
 from .students import Students
@@ -62,6 +63,7 @@ class Engine:
         # Nothing is sent after the None that ends the thread.
         self._sending = threading.Lock()
         self._stopping = False
+        self._mail: Mailbox | None = None
 
     def start(self) -> None:
         self.journals.committer.start()
@@ -114,16 +116,25 @@ class Engine:
         return asyncio.wrap_future(self.ask(work))
 
     def act(self, request: ActRequest) -> "asyncio.Future[ActResult]":
-        """Step agents once. Requests are carried out in the order of these calls; cancelling does not undo one."""
+        """Step agents once. For each agent, requests are carried out in the order of these calls.
+
+        One that is cancelled before its turn is not carried out; later, cancelling does not undo it.
+        """
         self._check_room()
-        self._send(lambda: self._actor.waiting.append(request))
-        return asyncio.wrap_future(request.future)
+        self._send(partial(self._actor.waiting.append, request))
+        return self._mailbox().awaited(request.future)
 
     async def drive(self, job: Job[T]) -> T:
         """Resume a generator, in turn with the others, until it returns; cancelling its caller does not stop it."""
         future: Future[T] = Future()
         self._send(lambda: self._driven.append((job, future)))
         return await asyncio.shield(asyncio.wrap_future(future))
+
+    def _mailbox(self) -> Mailbox:
+        loop = asyncio.get_running_loop()
+        if self._mail is None or self._mail.loop is not loop:
+            self._mail = Mailbox(loop)
+        return self._mail
 
     def _check_room(self) -> None:
         if self._inbox.qsize() + len(self._actor.waiting) >= self._config.max_waiting:
@@ -140,7 +151,7 @@ class Engine:
         with torch.inference_mode():
             while not self._stopping:
                 self._take_in(wait=not (self._actor.waiting or self._driven))
-                self._actor.step()
+                self._act()
                 self._drive_one()
         self._refuse_rest()
 
@@ -151,6 +162,10 @@ class Engine:
                 wait = False
         except queue.Empty:
             return
+
+    def _act(self) -> None:
+        with contextlib.nullcontext() if self._mail is None else self._mail.together():
+            self._actor.step()
 
     def _drive_one(self) -> None:
         if not self._driven:

@@ -3,6 +3,7 @@
 Shapes: B agents of the wave.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +37,9 @@ class Wave:
         return Wave(self.read[rows], self.write[rows], self.seed[rows], self.step[rows], self.last_action[rows])
 
 
-def agent_seeds(seed: int, numbers: NDArray[np.integer], device: torch.device) -> Tensor:
-    """The agents' own seeds, int64 [B]: a function of the cohort's seed and the agent's number."""
-    base = torch.from_numpy(np.array([seed], np.uint64).view(np.int64)).to(device)
+def agent_seeds(seed: int | NDArray[np.uint64], numbers: NDArray[np.integer], device: torch.device) -> Tensor:
+    """The agents' own seeds, int64 [B]: a function of the cohort's seed, one for all or one each, and the number."""
+    base = torch.from_numpy(np.atleast_1d(np.asarray(seed, np.uint64)).view(np.int64)).to(device)
     return counter.bits(base, torch.from_numpy(numbers.astype(np.int64)).to(device))
 
 
@@ -48,19 +49,22 @@ UNSEATED = -1
 
 def wave_of(cohort: Cohort, ordinals: Ordinals, device: torch.device) -> Wave:
     """The wave of some agents of a cohort, not seated."""
-    unseated = torch.full((len(ordinals),), UNSEATED, dtype=torch.int32, device=device)
+    return wave_of_all([(cohort, ordinals)], device)
+
+
+def wave_of_all(parts: Sequence[tuple[Cohort, Ordinals]], device: torch.device) -> Wave:
+    """The wave of agents of several cohorts, not seated."""
+    counts = [len(ordinals) for _, ordinals in parts]
+    seed = np.repeat(np.array([cohort.seed for cohort, _ in parts], np.uint64), counts)
+    number, step, last_action = (
+        np.concatenate([getattr(cohort, name)[ordinals] for cohort, ordinals in parts])
+        for name in ("number", "step", "last_action")
+    )
+    unseated = torch.full((len(seed),), UNSEATED, dtype=torch.int32, device=device)
     return Wave(
         read=unseated,
         write=unseated.clone(),
-        seed=agent_seeds(cohort.seed, cohort.number[ordinals], device),
-        step=torch.from_numpy(cohort.step[ordinals]).to(device),
-        last_action=torch.from_numpy(cohort.last_action[ordinals]).to(device),
+        seed=agent_seeds(seed, number, device),
+        step=torch.from_numpy(step).to(device),
+        last_action=torch.from_numpy(last_action).to(device),
     )
-
-
-def joined(waves: list[Wave]) -> Wave:
-    """Several waves as one."""
-    if len(waves) == 1:
-        return waves[0]
-    fields = ("read", "write", "seed", "step", "last_action")
-    return Wave(**{name: torch.cat([getattr(wave, name) for wave in waves]) for name in fields})

@@ -124,6 +124,8 @@ def check_elements(space: Space[Any], values: Tensor, what: str) -> None:
 def is_element(space: Space[Any], values: Tensor) -> Tensor:
     """Which numbers of `values` [..., *space.shape], of the space's dtype, are within the space: bool, same shape."""
     if isinstance(space, Box):
+        if not (space.bounded_below.any() or space.bounded_above.any()):
+            return values.isfinite()
         low, high = (torch.from_numpy(bound).to(values.device) for bound in (space.low, space.high))
         return values.isfinite() & (values >= low) & (values <= high)
     assert isinstance(space, Discrete | MultiDiscrete)

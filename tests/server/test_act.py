@@ -118,8 +118,35 @@ async def test_requests_for_different_agents_go_together(witness: tuple[Engine, 
         ]
     answers = await asyncio.gather(*sent)
     assert [len(answer.action) for answer in answers] == [1, 2, 2, 1, 1]
-    # The fourth names an agent of the third, and waits with all that came after it.
-    assert model.rows == [5, 2]
+    # The fourth names an agent of the third, and waits; who came after it and names nobody of its own does not.
+    assert model.rows == [6, 1]
+
+
+async def test_who_waits_is_not_overtaken_by_who_names_the_same_agent(witness: tuple[Engine, Witness]) -> None:
+    engine, model = witness
+    await start(engine, "joe", 3)
+    with held_up(engine):
+        sent = [
+            act(engine, "joe", part, observation=torch.full((len(part), 3), n / 10))
+            for n, part in enumerate(([0], [0, 1], [1], [2]))
+        ]
+    await asyncio.gather(*sent)
+    # The third names an agent of the second, which waits for the first; the fourth goes at once.
+    assert [inputs.observation[:, 0].tolist() for inputs in model.seen] == [
+        pytest.approx(told) for told in ([0, 0.3], [0.1, 0.1], [0.2])
+    ]
+
+
+async def test_requests_of_two_students_go_in_a_wave_each(make_engine: MakeEngine) -> None:
+    models = [Witness(small_student(BOX, seed=n).config).eval().requires_grad_(False) for n in range(2)]
+    engine = make_engine(*models, tiles=(16,))
+    for name, model in zip(("joe", "jane"), models, strict=True):
+        await start(engine, name, 8, student=name)
+        model.rows.clear()
+    with held_up(engine):
+        sent = [act(engine, name, [n], observation=seen(1)) for n in range(8) for name in ("joe", "jane")]
+    await asyncio.gather(*sent)
+    assert [model.rows for model in models] == [[8], [8]]
 
 
 async def test_students_do_not_mix(make_engine: MakeEngine) -> None:
@@ -276,10 +303,24 @@ async def test_a_request_nobody_can_prepare_fails_alone(engine: Engine) -> None:
     assert len((await good).action) == 2
 
 
-async def test_an_act_whose_sender_left_is_carried_out(engine: Engine) -> None:
-    await start(engine, "joe", 1)
+async def test_an_act_whose_sender_left_before_its_turn_is_not_carried_out(engine: Engine) -> None:
+    cohort = await start(engine, "joe", 2)
     with held_up(engine):
         left = act(engine, "joe")
         left.cancel()
-    await act(engine, "joe")
-    assert (await lives(engine, "joe")).step.tolist() == [2]
+        # What is cancelled reaches the request in the loop's next turn.
+        await asyncio.sleep(0)
+    await act(engine, "joe", [1])
+    assert (await lives(engine, "joe")).step.tolist() == [0, 1]
+    assert not cohort.busy.any()
+
+
+async def test_the_answers_of_a_wave_wake_their_loop_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    await start(engine, "joe", 50)
+    loop, wakes = asyncio.get_running_loop(), []
+    wake = loop.call_soon_threadsafe
+    with held_up(engine):
+        sent = [act(engine, "joe", [n]) for n in range(50)]
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *work: wakes.append(1) or wake(*work))
+    await asyncio.gather(*sent)
+    assert len(wakes) == 1

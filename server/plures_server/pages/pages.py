@@ -106,6 +106,8 @@ class Pages:
         then all states are there as they were.
         """
         moved = self._references[pages] > (0 if keep else 1)
+        if not moved.any():
+            return Turnover.at_rest(pages)
         write = pages.copy()
         write[moved] = self.acquire(int(moved.sum()))
         return Turnover(read=pages, write=write, moved=moved)
@@ -118,7 +120,8 @@ class Pages:
         kept, left = turnover.write, turnover.read
         if written is not None:
             kept, left = np.where(written, kept, left), np.where(written, left, kept)
-        self.release(left[turnover.moved])
+        if turnover.moved.any():
+            self.release(left[turnover.moved])
         return kept
 
     def bring(self, turnover: Turnover, rows: slice) -> tuple[Slots, Slots]:
