@@ -1,5 +1,7 @@
 """Teachers that are algorithms: what each is known to do, and that their records are what they did."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,11 +15,15 @@ from plures_students.teachers import (
     ActorCritic,
     Bandit,
     DarkRoom,
+    Dqn,
     GradientBandit,
+    Perseverator,
     QLearner,
+    Reversal,
     Step,
     Thompson,
     Ucb1,
+    WinStayLoseShift,
     foreseen,
     make,
     record,
@@ -50,7 +56,7 @@ def test_a_record_says_what_the_teacher_would_have_done(name, world):
     np.testing.assert_allclose(foreseen(LEARNERS[name](), lives), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", LEARNERS.keys() - {"perseverator", "win_stay_lose_shift"})
 def test_a_teacher_learns(name):
     lives = record(Bandit(3), LEARNERS[name](), lives=300, steps=200, seed=1)
     pay = np.stack([lives.extra[f"pay_{a}"] for a in range(3)], axis=-1).reshape(300, 200, 3)
@@ -63,6 +69,11 @@ def test_a_teacher_finds_a_goal_that_it_cannot_see(learner):
     lives = record(DarkRoom(5), learner, lives=60, steps=1500, seed=2)
     reward = lives.reward_N.reshape(60, 1500).mean(axis=0)
     assert reward[-300:].mean() > 2 * reward[:100].mean()
+
+
+def test_a_deep_q_network_finds_a_goal_that_it_cannot_see():
+    reward = record(DarkRoom(3, episode=8), Dqn(), lives=24, steps=400, seed=2).reward_N.reshape(24, 400).mean(axis=0)
+    assert reward[-100:].mean() > 2 * reward[:50].mean()
 
 
 def test_lives_end_up_as_data_like_any_other(tmp_path):
@@ -112,6 +123,43 @@ def test_a_soft_q_learner_in_a_bandit_is_the_classic_learner():
     np.testing.assert_allclose(np.exp(classic.log_probs(lives)), foreseen(learner, lives), atol=1e-6)
 
 
+def test_who_wins_stays_and_who_loses_shifts():
+    mind = taught(WinStayLoseShift(lapse=0.3), [(1, 1)], 3)
+    np.testing.assert_allclose(mind.probabilities(HERE), [[0.1, 0.8, 0.1]])
+    np.testing.assert_allclose(taught(WinStayLoseShift(0.0), [(1, 1), (2, 0)], 3).probabilities(HERE), [[0.5, 0.5, 0]])
+
+
+def test_a_perseverator_does_what_it_did_whatever_it_paid():
+    paid, unpaid = (taught(Perseverator(0.5, 2.0), [(1, pay), (1, pay)], 2).probabilities(HERE) for pay in (1, 0))
+    np.testing.assert_allclose(paid, unpaid)
+    np.testing.assert_allclose(paid, [[1 / (1 + np.exp(1.5)), 1 / (1 + np.exp(-1.5))]])
+
+
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name not in ("dqn", "thompson")])
+def test_minds_side_by_side_may_have_parameters_of_their_own(name):
+    """Two lives with a parameter each are two lives of two learners."""
+    settings = {"q_learner": {"explore": "softmax", "forgetting": 0.2}}.get(name, {})
+    parameter = {"q_learner": "inverse_temperature"}.get(name) or fields(LEARNERS[name])[0].name
+    both = record(Bandit(3), LEARNERS[name](**settings, **{parameter: np.array([0.1, 0.7])}), 2, 50, seed=5)
+    for place, value in enumerate((0.1, 0.7)):
+        alone = foreseen(LEARNERS[name](**settings, **{parameter: value}), both.select([place]))
+        np.testing.assert_allclose(chances(both.select([place]), 3), alone, atol=1e-6)
+
+
+def test_a_deep_q_network_is_a_function_of_its_seed_and_its_own_life():
+    lives = record(DarkRoom(3, episode=7), Dqn(seed=3), 4, 60, seed=0)
+    np.testing.assert_allclose(foreseen(Dqn(seed=3), lives.select([0, 1])), chances(lives.select([0, 1]), 5), atol=1e-5)
+    assert np.abs(foreseen(Dqn(seed=4), lives) - chances(lives, 5)).max() > 0.5
+
+
+def test_the_best_arm_changes_where_it_is_reversed():
+    lives = record(Reversal(arms=3, better=1.0, period=10), QLearner(), 5, 40, seed=0)
+    best = lives.extra["best_action"].reshape(5, 4, 10)
+    assert (best == best[:, :, :1]).all()
+    assert (np.diff(best[:, :, 0], axis=1) != 0).all()
+    assert np.array_equal(lives.reward_N == 1, lives.action_N == lives.extra["best_action"])
+
+
 def test_the_best_are_equals():
     np.testing.assert_allclose(greedy(np.array([[1.0, 2.0, 2.0], [0.0, -1.0, -1.0]])), [[0, 0.5, 0.5], [1, 0, 0]])
 
@@ -131,6 +179,8 @@ def test_walls_hold():
         lambda: Bandit(2, drift=-1),
         lambda: DarkRoom(1),
         lambda: QLearner(explore="never"),
+        lambda: Dqn(batch=0),
+        lambda: Reversal(arms=1),
         lambda: record(Bandit(2), Ucb1(), 0, 5, 0),
     ],
 )
@@ -147,5 +197,5 @@ def test_settings_are_read_as_people_type_them():
         make(WORLDS, "bandit", {"legs": "2"})
     with pytest.raises(InvalidArgument, match="arms 'two' of bandit is not of type int"):
         make(WORLDS, "bandit", {"arms": "two"})
-    with pytest.raises(InvalidArgument, match="'maze' is not known; known: bandit, dark_room"):
+    with pytest.raises(InvalidArgument, match="'maze' is not known; known: bandit, dark_room, reversal"):
         make(WORLDS, "maze", {})

@@ -13,12 +13,12 @@ from .settings import ImitationSettings
 
 
 class Segments:
-    """Draws segments of lives that begin where an episode begins."""
+    """Draws segments of lives that begin where an episode begins, or a life if settings want it so."""
 
     def __init__(self, lives: Lives, actions: int, settings: ImitationSettings) -> None:
         self._settings = settings
         self._actions = actions
-        self._start_S = _starts(lives, settings.short)
+        self._start_S = lives.offsets[:-1] if settings.births else _starts(lives, settings.short)
         life_S = np.searchsorted(lives.offsets, self._start_S, side="right") - 1
         self._end_S = lives.offsets[life_S + 1]
 

@@ -18,6 +18,7 @@ class ImitationSettings:
     Half of the batches are `short` segments, so that newborns are imitated well; the others grow from `short` to
     `length` in the first `growth` of the training, so that the student learns to tell in context whom it imitates.
     `minutes` bounds the time: the schedule is then hastened to end with it, and the result depends on the machine.
+    With `births`, segments begin with lives alone: for teachers whose learning outlasts their episodes.
     Small students gain little from a second `thread`, and lose much to it when the machine has other work.
     """
 
@@ -25,6 +26,7 @@ class ImitationSettings:
     batch: int = 8192
     length: int = 1400
     short: int = 200
+    births: bool = False
     growth: float = 0.4
     learning_rate: float = 4e-3
     warmup: int = 30

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .learner import Real, Step, Whole, greedy, softmax
+from .learner import Real, Setting, Step, Whole, column, greedy, softmax
 
 _GRID = (np.arange(400) + 0.5) / 400
 _LOG_LIKELIHOOD_2G = np.log(np.stack([1 - _GRID, _GRID]))
@@ -21,7 +21,7 @@ class Ucb1:
     Arms not tried yet come first; equals are drawn among. `width` is 2 in the paper.
     """
 
-    width: float = 2.0
+    width: Setting = 2.0
 
     def begin(self, lives: int, observations: int, actions: int) -> "_Ucb1":
         return _Ucb1(self.width, np.zeros((lives, actions)), np.zeros((lives, actions)))
@@ -29,7 +29,7 @@ class Ucb1:
 
 @dataclass
 class _Ucb1:
-    width: float
+    width: Setting
     count_BA: Real
     sum_BA: Real
 
@@ -37,7 +37,7 @@ class _Ucb1:
         tried_BA = self.count_BA > 0
         count_BA = np.maximum(self.count_BA, 1)
         log_B1 = np.log(np.maximum(self.count_BA.sum(axis=1, keepdims=True), 1))
-        bound_BA = self.sum_BA / count_BA + np.sqrt(self.width * log_B1 / count_BA)
+        bound_BA = self.sum_BA / count_BA + np.sqrt(column(self.width) * log_B1 / count_BA)
         return greedy(np.where(tried_BA, bound_BA, np.inf))
 
     def learn(self, now: Step) -> None:
@@ -92,7 +92,7 @@ def _below(density_BG: Real) -> Real:
 class GradientBandit:
     """Preferences that climb the expected reward (Sutton & Barto 2018, eq. 2.12), with the mean reward as baseline."""
 
-    learning_rate: float = 0.2
+    learning_rate: Setting = 0.2
 
     def begin(self, lives: int, observations: int, actions: int) -> "_GradientBandit":
         return _GradientBandit(self.learning_rate, np.zeros((lives, actions)), np.zeros(lives), 0)
@@ -100,7 +100,7 @@ class GradientBandit:
 
 @dataclass
 class _GradientBandit:
-    learning_rate: float
+    learning_rate: Setting
     preference_BA: Real
     mean_B: Real
     steps: int
@@ -113,6 +113,6 @@ class _GradientBandit:
         self.mean_B = self.mean_B + (now.reward_B - self.mean_B) / self.steps
         chosen_BA = np.eye(self.preference_BA.shape[1])[now.action_B]
         surprise_B1 = (now.reward_B - self.mean_B)[:, None]
-        self.preference_BA = self.preference_BA + self.learning_rate * surprise_B1 * (
+        self.preference_BA = self.preference_BA + column(self.learning_rate) * surprise_B1 * (
             chosen_BA - softmax(self.preference_BA)
         )

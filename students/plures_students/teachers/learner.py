@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
+Setting = float | Real
+"""A learner's parameter: one number for all lives, or a number a life, [B]."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Mind(Protocol):
 
 
 class Learner(Protocol):
-    """A learning algorithm with its parameters."""
+    """A learning algorithm with its parameters; those that are a `Setting` may differ from life to life."""
 
     def begin(self, lives: int, observations: int, actions: int) -> Mind:
         """Newborn minds."""
@@ -57,7 +59,13 @@ def greedy(value_BA: Real) -> Real:
     return shared
 
 
-def epsilon_greedy(value_BA: Real, epsilon: float) -> Real:
-    """The best action, but with probability epsilon any."""
-    explored: Real = (1 - epsilon) * greedy(value_BA) + epsilon / value_BA.shape[1]
-    return explored
+def lapsing(probability_BA: Real, lapse: Setting) -> Real:
+    """As given, but with probability `lapse` any action."""
+    lapse_B1 = column(lapse)
+    mixed: Real = (1 - lapse_B1) * probability_BA + lapse_B1 / probability_BA.shape[1]
+    return mixed
+
+
+def column(setting: Setting) -> Real:
+    """A setting to multiply values [B, A] with."""
+    return np.asarray(setting, np.float64)[..., None]

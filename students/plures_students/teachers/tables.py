@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from plures_kernels.errors import InvalidArgument
 
-from .learner import Real, Step, Whole, epsilon_greedy, softmax
+from .learner import Real, Setting, Step, Whole, column, greedy, lapsing, softmax
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class QLearner:
     draws all values but the one learned towards 0.
     """
 
-    learning_rate: float = 0.3
-    discount: float = 0.0
-    forgetting: float = 0.0
+    learning_rate: Setting = 0.3
+    discount: Setting = 0.0
+    forgetting: Setting = 0.0
     explore: Literal["epsilon", "softmax"] = "epsilon"
-    epsilon: float = 0.1
-    inverse_temperature: float = 5.0
+    epsilon: Setting = 0.1
+    inverse_temperature: Setting = 5.0
 
     def __post_init__(self) -> None:
         if self.explore not in ("epsilon", "softmax"):
@@ -43,16 +43,16 @@ class _QLearner:
     def probabilities(self, observation_B: Whole) -> Real:
         value_BA = self.value_BOA[np.arange(len(observation_B)), observation_B]
         if self.learner.explore == "softmax":
-            return softmax(self.learner.inverse_temperature * value_BA)
-        return epsilon_greedy(value_BA, self.learner.epsilon)
+            return softmax(column(self.learner.inverse_temperature) * value_BA)
+        return lapsing(greedy(value_BA), self.learner.epsilon)
 
     def learn(self, now: Step) -> None:
         rows, learner = np.arange(len(now.action_B)), self.learner
         ahead_B = np.where(now.done_B, 0, self.value_BOA[rows, now.next_B].max(axis=1))
         old_B = self.value_BOA[rows, now.observation_B, now.action_B]
         new_B = old_B + learner.learning_rate * (now.reward_B + learner.discount * ahead_B - old_B)
-        if learner.forgetting:
-            self.value_BOA *= 1 - learner.forgetting
+        if np.any(learner.forgetting):
+            self.value_BOA *= 1 - column(learner.forgetting)[..., None]
         self.value_BOA[rows, now.observation_B, now.action_B] = new_B
 
 
@@ -60,9 +60,9 @@ class _QLearner:
 class ActorCritic:
     """A softmax actor taught by a critic's temporal-difference error (Sutton & Barto 2018, §13.5, without traces)."""
 
-    actor_rate: float = 0.5
-    critic_rate: float = 0.2
-    discount: float = 0.9
+    actor_rate: Setting = 0.5
+    critic_rate: Setting = 0.2
+    discount: Setting = 0.9
 
     def begin(self, lives: int, observations: int, actions: int) -> "_ActorCritic":
         return _ActorCritic(self, np.zeros((lives, observations, actions)), np.zeros((lives, observations)))
@@ -84,4 +84,4 @@ class _ActorCritic:
         direction_BA = -self.probabilities(now.observation_B)
         direction_BA[rows, now.action_B] += 1
         self.value_BO[rows, now.observation_B] += learner.critic_rate * surprise_B
-        self.preference_BOA[rows, now.observation_B] += learner.actor_rate * surprise_B[:, None] * direction_BA
+        self.preference_BOA[rows, now.observation_B] += column(learner.actor_rate) * surprise_B[:, None] * direction_BA
