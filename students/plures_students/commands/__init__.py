@@ -4,5 +4,6 @@ from .fidelity import fidelity
 from .horizon import horizon
 from .imitate import imitate
 from .lives import lives
+from .recover import recover
 
-__all__ = ["fidelity", "horizon", "imitate", "lives"]
+__all__ = ["fidelity", "horizon", "imitate", "lives", "recover"]

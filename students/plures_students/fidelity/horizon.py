@@ -70,40 +70,48 @@ def divergence(
         )
     if lives < 2 or steps < 1:
         raise InvalidArgument(f"{lives} lives of {steps} steps are too few: at least 2 of 1")
-    taught = record(world, learner, lives, steps, seed)
+    return beside(student, learner, world, record(world, learner, lives, steps, seed), seed, margin)
+
+
+def beside(
+    student: Student, learner: Learner, world: World, taught: Lives, seed: int, margin: float = MARGIN
+) -> Divergence:
+    """The same beside teachers' lives that `record` made: all of one length."""
+    lives, steps = len(taught), int(taught.lengths[0])
     lived = record(world, Copies(student), lives, steps, seed)
-    edges = _edges(steps)
-    on_copies = _curve(_kl(foreseen(learner, lived), _chances(lived)), lives, edges)
+    edges = bins(steps)
+    on_copies = curve(kl(foreseen(learner, lived), chances(lived)), lives, edges)
     return Divergence(
         until=edges[1:].tolist(),
-        on_teacher=_curve(_kl(_chances(taught), foreseen(Copies(student), taught)), lives, edges),
+        on_teacher=curve(kl(chances(taught), foreseen(Copies(student), taught)), lives, edges),
         on_copies=on_copies,
-        teacher_reward=_curve(taught.reward_N.astype(np.float64), lives, edges),
-        copies_reward=_curve(lived.reward_N.astype(np.float64), lives, edges),
+        teacher_reward=curve(taught.reward_N.astype(np.float64), lives, edges),
+        copies_reward=curve(lived.reward_N.astype(np.float64), lives, edges),
         margin=margin,
         horizon=_horizon(on_copies, edges, margin),
     )
 
 
-def _edges(steps: int) -> NDArray[np.int64]:
+def bins(steps: int) -> NDArray[np.int64]:
     """Bounds of the bins: each longer than the one before by the same factor, as far as steps are whole."""
     return np.unique(np.concatenate([[0], np.geomspace(1, steps, _BINS + 1)[1:].round().astype(np.int64)]))
 
 
-def _chances(lives: Lives) -> Real:
+def chances(lives: Lives) -> Real:
     """What `record` noted of who lived the lives, [N, A]."""
     actions = sum(name.startswith("teacher_p_") for name in lives.extra)
     return np.stack([lives.extra[f"teacher_p_{a}"] for a in range(actions)], axis=1).astype(np.float64)
 
 
-def _kl(p_NA: Real, q_NA: Real) -> Real:
+def kl(p_NA: Real, q_NA: Real) -> Real:
     """Σ p log(p / q), [N]; where p is 0, nothing."""
     ratio_NA = np.log(np.maximum(p_NA, _SMALLEST)) - np.log(np.maximum(q_NA, _SMALLEST))
     divergence_N: Real = np.where(p_NA > 0, p_NA * ratio_NA, 0).sum(axis=1)
     return divergence_N
 
 
-def _curve(value_N: Real, lives: int, edges: NDArray[np.int64]) -> Curve:
+def curve(value_N: Real, lives: int, edges: NDArray[np.int64]) -> Curve:
+    """Of values of rows of lives that are all of one length."""
     value_BT = value_N.reshape(lives, -1)
     mean_BK = np.add.reduceat(value_BT, edges[:-1], axis=1) / np.diff(edges)
     error_K = mean_BK.std(axis=0, ddof=1) / np.sqrt(lives)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 _COLOURS = {"teacher": "#303030", "copies": "#d1603d"}
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": "#8a8a8a",
     "axes.labelcolor": "#222222",
     "axes.spines.right": False,
@@ -31,7 +31,7 @@ def draw_behaviour(path: Path, report: dict[str, Any]) -> None:
     from matplotlib.figure import Figure
 
     panels = [_PANELS[name] for name in _PANELS if name == "run_length" or name in report["measures"]]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 5.6), dpi=160, layout="constrained")
         FigureCanvasAgg(figure)
         for place, panel in enumerate(panels, 1):

@@ -1,0 +1,1 @@
+"""Which member of the family a teacher is, and whether that can be told."""
