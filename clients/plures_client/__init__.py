@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .aio import AsyncClient, AsyncCohort, AsyncQueue
     from .client import Client
+    from .credentials import Tls
     from .durability import Durability
     from .errors import PluresClientError
     from .items import Items, ResultBatch
@@ -31,12 +32,14 @@ __all__ = [
     "RunProgress",
     "RunRecord",
     "RunResult",
+    "Tls",
 ]
 
 # Loaded when first asked for: `plures --help` needs neither gRPC nor numpy.
 _HOMES = {
     "aio": ("AsyncClient", "AsyncCohort", "AsyncQueue"),
     "client": ("Client",),
+    "credentials": ("Tls",),
     "durability": ("Durability",),
     "errors": ("PluresClientError",),
     "items": ("Items", "ResultBatch"),

@@ -1,6 +1,7 @@
 """`plures`: a server's students, cohorts, runs and queues from a terminal, and the commands that other floors add."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from .commands.added import added_commands, load_added, summary_of
 from .commands.become import become
 from .commands.bench import bench
 from .commands.cohorts import cohorts
+from .commands.connect import Target
 from .commands.lineage import lineage
 from .commands.merge import merge
 from .commands.queue import queue
@@ -46,13 +48,27 @@ class Plures(click.Group):
         return own.get_short_help_str(limit=80) if own else summary_of(name)
 
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
 @click.group(cls=Plures, context_settings={"auto_envvar_prefix": "PLURES", "show_default": True})
 @click.option("--server", default="127.0.0.1:50051", metavar="ADDRESS", show_envvar=True, help="Where it listens.")
+@click.option("--token-file", type=_FILE, show_envvar=True, help="Who you are to it.  [default: $PLURES_TOKEN]")
+@click.option("--ca", type=_FILE, show_envvar=True, help="Encrypt, and trust certificates of this authority.")
+@click.option("--certificate", type=_FILE, show_envvar=True, help="Your own certificate, where it wants one.")
+@click.option("--key", type=_FILE, show_envvar=True, help="The key of that.")
 @click.version_option(package_name="plures")
 @click.pass_context
-def main(ctx: click.Context, server: str) -> None:
+def main(
+    ctx: click.Context,
+    server: str,
+    token_file: Path | None,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+) -> None:
     """Imitate how a learner learns, serve a million copies of it, let them solve things together."""
-    ctx.obj = server
+    ctx.obj = Target(server, token_file, ca, certificate, key)
 
 
 for command in (become, bench, cohorts, lineage, merge, pool, queue, run, snapshots, students, tasks):

@@ -11,6 +11,7 @@ from .aio.client import (
     AsyncCohorts,
 )
 from .aio.merging import MembersLike
+from .credentials import Tls
 from .durability import DurabilityLike
 from .records import CohortInfo, PoolInfo, StudentInfo, TaskInfo
 from .sync.cohort import Cohort
@@ -23,12 +24,20 @@ class Client:
     """A connection to one server; `with` closes it.
 
     `timeout` is the deadline of every call that answers once, in seconds; streams have none and end when they are
-    closed. Failures are `PluresClientError`s. May be used from several threads. Ctrl-C cancels the call under way on
-    the server, too.
+    closed. `token` says who the caller is, `tls` whom to trust (True: whom the system trusts); left out, PLURES_TOKEN
+    and PLURES_CA say so. Failures are `PluresClientError`s. May be used from several threads. Ctrl-C cancels the call
+    under way on the server, too.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_S) -> None:
-        self._client = AsyncClient(address, timeout=timeout)
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_S,
+        token: str | None = None,
+        tls: Tls | bool | None = None,
+    ) -> None:
+        self._client = AsyncClient(address, timeout=timeout, token=token, tls=tls)
         self._loop = LoopThread.acquire()
         self._open = True
         self.address = address

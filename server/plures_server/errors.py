@@ -18,11 +18,14 @@ __all__ = [
     "PoolFull",
     "QueueFull",
     "QueueUnavailable",
+    "QuotaExceeded",
+    "RateExceeded",
     "RecoveryRefused",
     "StorageFailed",
     "StudentMismatch",
     "TaskFailed",
     "TierUnavailable",
+    "Unauthenticated",
     "UnknownAgent",
     "UnknownCohort",
     "UnknownQueue",
@@ -126,3 +129,24 @@ class RecoveryRefused(PluresError):
 
 class DataFolderInUse(PluresError):
     """Another server works on the data folder."""
+
+
+class Unauthenticated(PluresError):
+    """The call brings no token, or one that nobody has here."""
+
+
+class QuotaExceeded(PluresError):
+    """A tenant has as much of `what` as its quota allows."""
+
+    def __init__(self, message: str, tenant: str, what: str) -> None:
+        super().__init__(message)
+        self.tenant = tenant
+        self.what = what
+
+
+class RateExceeded(QuotaExceeded):
+    """A tenant asks more often than its quota allows; it may again in so many seconds."""
+
+    def __init__(self, message: str, tenant: str, wait_s: float) -> None:
+        super().__init__(message, tenant, "requests_per_second")
+        self.wait_s = wait_s

@@ -24,6 +24,11 @@ class Frozen:
     pages: Pages
     held: Handles
 
+    @property
+    def bytes(self) -> int:
+        """About what the files will take: those of the states, each once."""
+        return len(np.unique(self.held)) * self.pages.page_bytes
+
     def let_go(self) -> None:
         self.pages.release(self.held)
 

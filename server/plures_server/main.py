@@ -10,11 +10,23 @@ import click
 import uvloop
 from plures_kernels.errors import PluresError
 
+from .access.commands import token
 from .serving import serve
 from .settings import read_settings, with_options
 
 
-@click.group(invoke_without_command=True)
+class PluresServer(click.Group):
+    """A group that says in one line what went wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (PluresError, OSError) as error:
+            print(f"plures-server: {error}", file=sys.stderr)
+            sys.exit(1)
+
+
+@click.group(cls=PluresServer, invoke_without_command=True)
 @with_options
 @click.pass_context
 def main(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
@@ -22,8 +34,7 @@ def main(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     if ctx.invoked_subcommand is not None:
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        uvloop.run(serve(read_settings(flags, os.environ, config)))
-    except (PluresError, OSError) as error:
-        print(f"plures-server: {error}", file=sys.stderr)
-        sys.exit(1)
+    uvloop.run(serve(read_settings(flags, os.environ, config)))
+
+
+main.add_command(token)

@@ -88,7 +88,7 @@ def merge(pool: Pool, request: MergeRequest) -> Generator[None, None, Cohort]:
         raise InvalidArgument(f"copies must be at least 1, not {request.copies}")
     pool.journals.check(request.durability)
     members = _gathered(pool, request)
-    pool.check_room(request.name, request.copies)
+    pool.check_room(request.name, request.copies, members.student)
     pages, ancestry = pool.pages(members.student), pool.ancestry(members.student)
     node = _ancestor(ancestry, members.all("anchor"), request.from_newborn)
     read, origin, merged = members.all("page"), ancestry.page(node), _result_page(pages, members)

@@ -1,10 +1,18 @@
-"""Resource names, as in Google's AIP-122: `cohorts/joe-1`. Every name from the wire passes through here."""
+"""Resource names, as in Google's AIP-122: `cohorts/joe-1`. Every name from the wire passes through here.
+
+Inside a server with tenants, the names of a tenant's things begin with the tenant's: `acme~joe-1`. The wire never has
+these (`access/scoping.py`), and nobody can write another's: what they write is put behind their own.
+"""
 
 import re
 
 from .errors import InvalidArgument
 
-_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+TENANT_MARK = "~"
+_WORD = r"[a-z][a-z0-9-]{0,62}"
+ID_PATTERN = rf"(?:{_WORD}{TENANT_MARK})?{_WORD}"
+_ID = re.compile(ID_PATTERN)
+_TENANT = re.compile(_WORD)
 
 
 def check_id(identifier: str, what: str) -> str:
@@ -19,6 +27,20 @@ def check_id(identifier: str, what: str) -> str:
 def is_id(value: object) -> bool:
     """Whether `check_id` takes it."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def check_tenant(name: str) -> str:
+    """Return the name; raise InvalidArgument unless a tenant can be called so."""
+    if not _TENANT.fullmatch(name):
+        raise InvalidArgument(
+            f"tenant {name[:80]!r} is not a name: use 1 to 63 of a-z, 0-9 and -, beginning with a letter"
+        )
+    return name
+
+
+def tenant_of(identifier: str) -> str:
+    """Whose thing it is; "" where there are no tenants."""
+    return identifier.rpartition(TENANT_MARK)[0]
 
 
 def parse(name: str, collection: str) -> str:

@@ -8,6 +8,7 @@ from itertools import count as count_from
 import numpy as np
 import torch
 
+from .access.shares import Shares
 from .ancestry import Ancestry
 from .cohort import Cohort, Ordinals
 from .durable.journals import Journals
@@ -54,6 +55,7 @@ class Pool:
         self.students = students
         self._cohorts: dict[str, Cohort] = {}
         self._agents = 0
+        self.shares = Shares()
         self._pages = {student.name: self._make_pages(student) for student in students.all()}
         self._ancestry = {name: Ancestry(pages) for name, pages in self._pages.items()}
         self.event_numbers: Iterator[int] = count_from(1)
@@ -75,9 +77,9 @@ class Pool:
 
     def start(self, name: str, student: str, count: int, seed: int, durability: Durability | None = None) -> Cohort:
         """Newborn agents; they own no page before they step."""
-        self.check_room(name, count)
-        self.journals.check(durability)
         served = self.students.get(student)
+        self.check_room(name, count, served)
+        self.journals.check(durability)
         birth = Event(next(self.event_numbers), Kind.BIRTH, step=np.zeros(1, np.int64), copies=count)
         lineage = Lineage(name, student, [birth])
         cohort = Cohort.newborn(name, served, count, seed, self.ancestry(served).bear(count), lineage)
@@ -103,7 +105,7 @@ class Pool:
         if copies < 1:
             raise InvalidArgument(f"copies must be at least 1, not {copies}")
         chosen = self.select(cohort, ordinals)
-        self.check_room(name, len(chosen) * copies)
+        self.check_room(name, len(chosen) * copies, cohort.student)
         cohort.anchor[chosen] = self.ancestry(cohort.student).part(cohort.anchor[chosen], cohort.page[chosen], copies)
         forked = cohort.fork(chosen, copies, name, seed)
         forked.lineage = self._forked(cohort, chosen, copies, name)
@@ -114,9 +116,10 @@ class Pool:
 
     def admit(self, cohort: Cohort, durability: Durability | None = None) -> Cohort:
         """Take in a cohort whose pages are retained already."""
-        self.check_room(cohort.name, int(cohort.alive.sum()))
+        alive = int(cohort.alive.sum())
+        self.check_room(cohort.name, alive, cohort.student)
         self._cohorts[cohort.name] = cohort
-        self._agents += int(cohort.alive.sum())
+        self._count(cohort, alive)
         if durability is not None:
             self.journals.open(cohort, durability)
         return cohort
@@ -133,7 +136,7 @@ class Pool:
         cohort.alive[chosen] = False
         self.pages(cohort.student).release(cohort.page[chosen])
         self.ancestry(cohort.student).leave(cohort.anchor[chosen])
-        self._agents -= len(chosen)
+        self._count(cohort, -len(chosen))
         if not cohort.alive.any():
             del self._cohorts[name]
         self.journals.retired(cohort, ordinals)
@@ -157,7 +160,10 @@ class Pool:
         owned = pages.references(cohort.page[cohort.alive]) == 1
         return int(owned.sum()) * pages.page_bytes
 
-    def usage(self) -> PoolUsage:
+    def usage(self, tenant: str = "") -> PoolUsage:
+        """Of all, or of what a tenant has, as its quota counts it."""
+        if tenant:
+            return self._usage_of(tenant)
         pages = self._pages.values()
         return PoolUsage(
             agents=self._agents,
@@ -166,6 +172,12 @@ class Pool:
             bytes_capacity=sum((p.capacity - 1) * p.page_bytes for p in pages),
             tiers=_summed([tier for p in pages for tier in p.usage()]),
         )
+
+    def _usage_of(self, tenant: str) -> PoolUsage:
+        share, quota = self.shares.of(tenant), self.shares.quota(tenant)
+        most_agents = self.config.max_agents if quota.agents is None else quota.agents
+        most_bytes = self.config.memory_bytes if quota.state_bytes is None else quota.state_bytes
+        return PoolUsage(share.agents, max(0, most_agents - share.agents), share.state_bytes, most_bytes, [])
 
     def close(self) -> None:
         """Give up what states are kept in."""
@@ -178,8 +190,8 @@ class Pool:
         config, students = self.config, len(self.students.all())
         return make_pages(student, self.device, config.memory_bytes, config.cold, students, 3 * config.max_agents)
 
-    def check_room(self, name: str, count: int) -> None:
-        """Raise unless a cohort of that name and so many agents can be taken in."""
+    def check_room(self, name: str, count: int, student: ServedStudent) -> None:
+        """Raise unless a cohort of that name and so many agents of a student can be taken in."""
         check_id(name, "cohort")
         if name in self._cohorts:
             raise AlreadyExists(f"cohort {name!r} is alive already; take another name or retire it")
@@ -190,6 +202,11 @@ class Pool:
                 f"{count:,} agents are too many: {self._agents:,} of at most {self.config.max_agents:,} are alive; "
                 "retire some or start the server with more --max-agents"
             )
+        self.shares.check(name, count, student.page_bytes)
+
+    def _count(self, cohort: Cohort, agents: int) -> None:
+        self._agents += agents
+        self.shares.add(cohort.name, agents, cohort.student.page_bytes)
 
     def _forked(self, cohort: Cohort, ordinals: Ordinals, copies: int, name: str) -> Lineage:
         fork = Event(

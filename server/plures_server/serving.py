@@ -15,6 +15,9 @@ import grpc
 import torch
 from grpc_health.v1 import health_pb2
 
+from .access.door import Door
+from .access.quotas import Quota, Quotas
+from .access.tls import TlsConfig, credentials
 from .attachments import Attachments
 from .durable.journals import Journals
 from .durable.keeper import Keeper
@@ -29,7 +32,7 @@ from .queue.embedded import EmbeddedValkey
 from .queue.store import QueueStore
 from .rpc.queues import QueueService
 from .rpc.serve import BindConfig, make_server
-from .settings import Settings
+from .settings import QuotaSettings, Settings
 from .snapshots import Snapshots
 from .students import load_students
 
@@ -39,6 +42,8 @@ log = logging.getLogger("plures")
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; print the address once calls are taken."""
     check(settings)
+    tls = tls_of(settings)
+    encrypted = None if tls is None else credentials(tls)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -51,9 +56,10 @@ async def serve(settings: Settings) -> None:
         store = await stack.enter_async_context(QueueStore(url))
         attachments = await stack.enter_async_context(Attachments(engine, store))
         snapshots = Snapshots(engine, settings.data / "snapshots")
-        server, health = make_server(engine, snapshots, QueueService(store, attachments))
+        queues = QueueService(store, attachments)
+        server, health = make_server(engine, snapshots, queues, _door(settings), settings.access.max_rpcs)
         bind = BindConfig(settings.listen.host, settings.listen.port)
-        port = _bind(server, bind)
+        port = _bind(server, bind, encrypted)
         await server.start()
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
         print(f"plures-server listens on {bind.at(port)}", flush=True)
@@ -65,13 +71,29 @@ async def serve(settings: Settings) -> None:
 
 def check(settings: Settings) -> None:
     """Raise InvalidArgument for settings that do not go together."""
-    listen, pool = settings.listen, settings.pool
-    if not (listen.insecure_bind or is_loopback(listen.host)):
+    listen, tls, pool = settings.listen, tls_of(settings), settings.pool
+    reachable = not is_loopback(listen.host)
+    if reachable and not (listen.insecure_bind or tls):
         raise InvalidArgument(
-            f"{listen.host} can be reached from elsewhere and calls are not encrypted; add --insecure-bind"
+            f"{listen.host} can be reached from elsewhere and calls are not encrypted; give --tls-certificate and "
+            "--tls-key, or add --insecure-bind"
         )
+    if reachable and settings.access.tokens is None and (tls is None or tls.client_ca is None):
+        log.warning("%s can be reached from elsewhere, and whoever reaches it may do everything", listen.host)
     if pool.tier_dir is not None and not pool.disk_gb:
         raise InvalidArgument(f"say with --disk-gb how much states may take in --tier-dir {pool.tier_dir}")
+    if settings.tenants and settings.access.tokens is None:
+        raise InvalidArgument("[tenants] has quotas, but without --tokens nobody is a tenant; name a file of tokens")
+
+
+def tls_of(settings: Settings) -> TlsConfig | None:
+    """Which files to encrypt with; None when calls are not encrypted."""
+    tls = settings.tls
+    if tls.certificate is None and tls.key is None and tls.client_ca is None:
+        return None
+    if tls.certificate is None or tls.key is None:
+        raise InvalidArgument("TLS takes both --tls-certificate and --tls-key")
+    return TlsConfig(tls.certificate, tls.key, tls.client_ca)
 
 
 def is_loopback(host: str) -> bool:
@@ -94,6 +116,7 @@ async def _engine(settings: Settings) -> AsyncIterator[Engine]:
     )
     keeper = Keeper(engine)
     await asyncio.to_thread(recover, engine, durable.set_aside)
+    engine.pool.shares.enforce(_quotas(settings))
     engine.start()
     keeper.start()
     try:
@@ -119,10 +142,31 @@ async def _embedded_valkey(folder: Path) -> AsyncIterator[str]:
                 await keeper
 
 
-def _bind(server: grpc.aio.Server, bind: BindConfig) -> int:
+def _door(settings: Settings) -> Door:
+    return Door(settings.access.tokens, _quotas(settings))
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(_quota(settings.quota), {name: _quota(own) for name, own in settings.tenants.items()})
+
+
+def _quota(given: QuotaSettings) -> Quota:
+    return Quota(
+        given.agents,
+        None if given.state_gb is None else _bytes(given.state_gb),
+        None if given.snapshot_gb is None else _bytes(given.snapshot_gb),
+        given.streams,
+        given.requests_per_second,
+        given.burst_seconds,
+    )
+
+
+def _bind(server: grpc.aio.Server, bind: BindConfig, encrypted: grpc.ServerCredentials | None) -> int:
     address = bind.at(bind.port)
     try:
-        return int(server.add_insecure_port(address))
+        if encrypted is None:
+            return int(server.add_insecure_port(address))
+        return int(server.add_secure_port(address, encrypted))
     except RuntimeError as error:
         raise InvalidArgument(
             f"cannot listen on {address}: {error}; is another server there? --port 0 takes a free one"

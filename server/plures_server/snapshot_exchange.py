@@ -55,6 +55,11 @@ class Incoming:
         else:
             self._take_file(chunk)
 
+    @property
+    def promised_bytes(self) -> int:
+        """Of all files, once the manifest has come; 0 before."""
+        return 0 if self._manifest is None else self._manifest.file_bytes
+
     def finish(self, target: Path) -> Written:
         """All has come: give the snapshot its name."""
         manifest = self._whole_manifest()

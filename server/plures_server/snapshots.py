@@ -19,10 +19,10 @@ from . import snapshot_files
 from .cohort import Cohort, Ordinals
 from .durable.policy import Durability
 from .engine import Engine
-from .errors import DamagedSnapshot, UnknownSnapshot
+from .errors import DamagedSnapshot, QuotaExceeded, UnknownSnapshot
 from .freezing import freeze_idle
 from .manifest import MANIFEST, Manifest
-from .names import check_id, is_id
+from .names import check_id, is_id, tenant_of
 from .pages import Handles, Pages
 from .pool import Pool
 from .restoring import Chosen, admit, choose, needed, student_for
@@ -65,6 +65,7 @@ class Snapshots:
             lambda pool: freeze_idle(pool, cohort, ordinals), lambda pool, frozen: frozen.let_go()
         )
         try:
+            await asyncio.to_thread(self.check_quota, name, frozen.bytes)
             async with aclosing(watched(partial(snapshot_files.write, target, frozen.content))) as events:
                 async for event in events:
                     yield event
@@ -80,7 +81,7 @@ class Snapshots:
         student = student_for(manifest, self._engine.students)
         pages, numbers = self._engine.pool.pages(student), self._engine.pool.event_numbers
         agents = manifest.alive if ordinals is None else len(ordinals)
-        await self._engine.call(lambda pool: pool.check_room(cohort, agents))
+        await self._engine.call(lambda pool: pool.check_room(cohort, agents, student))
         saved = await asyncio.to_thread(read_saved, source, manifest, student.config.actions, numbers)
         chosen = await asyncio.to_thread(choose, saved, name, ordinals)
         handles = await self._engine.borrow(
@@ -107,6 +108,21 @@ class Snapshots:
                 await self._engine.call(partial(_put, pages, into[part], states[part]))
             done += len(shard)
             yield Progress(done * pages.page_bytes, manifest.pages * pages.page_bytes)
+
+    def check_quota(self, name: str, more_bytes: int) -> None:
+        """Raise QuotaExceeded when the tenant of a snapshot may not have so many bytes more on the disk."""
+        tenant = tenant_of(name)
+        most = self._engine.pool.shares.quota(tenant).snapshot_bytes
+        if most is None:
+            return
+        held = sum(written.bytes for written in self.list(tenant) if tenant_of(written.name) == tenant)
+        if held + more_bytes > most:
+            raise QuotaExceeded(
+                f"{more_bytes:,} bytes more are beyond the quota of tenant {tenant!r}: its snapshots take {held:,} of "
+                f"{most:,}; delete some",
+                tenant,
+                "snapshot_bytes",
+            )
 
     def path(self, name: str) -> Path:
         """Where a snapshot of that name is, or would be."""

@@ -5,6 +5,7 @@ from typing import Self
 
 from plures.v1.agent_pb2 import GetPoolRequest, ListCohortsRequest, StartCohortRequest
 
+from ..credentials import Credentials, Tls
 from ..durability import DurabilityLike
 from ..durability import encode as encode_durability
 from ..names import full
@@ -25,11 +26,19 @@ class AsyncClient:
     """A connection to one server; `async with` closes it.
 
     `timeout` is the deadline of every call that answers once, in seconds; streams have none and end when they are
-    closed. Failures are `PluresClientError`s.
+    closed. `token` says who the caller is, `tls` whom to trust (True: whom the system trusts); left out, PLURES_TOKEN
+    and PLURES_CA say so. Failures are `PluresClientError`s.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_S) -> None:
-        self._wire = Wire(address, timeout)
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_S,
+        token: str | None = None,
+        tls: Tls | bool | None = None,
+    ) -> None:
+        self._wire = Wire(address, timeout, Credentials.given(token, tls))
         self.address = address
         self.students = AsyncStudents(self._wire)
         self.tasks = AsyncTasks(self._wire)

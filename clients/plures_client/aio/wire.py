@@ -11,6 +11,7 @@ from plures.v1.snapshot_pb2_grpc import SnapshotServiceStub
 from plures.v1.student_pb2_grpc import StudentServiceStub
 from plures.v1.task_pb2_grpc import TaskServiceStub
 
+from ..credentials import Credentials, Identified
 from ..errors import DeadlineExceeded, FailedPrecondition
 from ..status import from_rpc_error
 
@@ -49,20 +50,22 @@ class Stubs:
     queues: "QueueServiceAsyncStub"
     snapshots: "SnapshotServiceAsyncStub"
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
-        self.students = StudentServiceStub(self.channel)
-        self.agents = AgentServiceStub(self.channel)
-        self.tasks = TaskServiceStub(self.channel)
-        self.queues = QueueServiceStub(self.channel)
-        self.snapshots = SnapshotServiceStub(self.channel)
+    def __init__(self, address: str, credentials: Credentials) -> None:
+        self.channel = credentials.channel(address, OPTIONS)
+        identified: Any = Identified(self.channel, lambda: credentials.metadata)
+        self.students = StudentServiceStub(identified)
+        self.agents = AgentServiceStub(identified)
+        self.tasks = TaskServiceStub(identified)
+        self.queues = QueueServiceStub(identified)
+        self.snapshots = SnapshotServiceStub(identified)
 
 
 class Wire:
     """The way to one server, opened at the first call, so that a client may be made before its event loop runs."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
+    def __init__(self, address: str, timeout_s: float, credentials: Credentials | None = None) -> None:
         self.address = address
+        self._credentials = credentials or Credentials()
         self.timeout_s = timeout_s
         self._stubs: Stubs | None = None
         self._closed = False
@@ -72,7 +75,7 @@ class Wire:
         """The services; raise FailedPrecondition once closed."""
         if self._closed:
             raise FailedPrecondition("this client is closed; open another")
-        self._stubs = self._stubs or Stubs(self.address)
+        self._stubs = self._stubs or Stubs(self.address, self._credentials)
         return self._stubs
 
     async def call(self, method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request) -> Response:

@@ -18,7 +18,7 @@ from plures.v1 import log_pb2
 from ..engine import Engine
 from ..errors import DamagedLog, InvalidArgument, PluresError, RecoveryRefused, StudentMismatch
 from ..manifest import MANIFEST
-from ..names import check_id
+from ..names import ID_PATTERN, check_id
 from ..restoring import admit, choose, needed, student_for
 from ..snapshot_reading import read_manifest, read_pages, read_saved
 from . import checkpoints, frames
@@ -33,7 +33,7 @@ from .replay import Replay
 log = logging.getLogger(__name__)
 
 SET_ASIDE = "set-aside"
-_JOURNAL = re.compile(r"[a-z][a-z0-9-]{0,62}\.([1-9]\d*)")
+_JOURNAL = re.compile(rf"{ID_PATTERN}\.([1-9]\d*)")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from plures.v1 import agent_pb2 as pb
 from plures.v1 import agent_pb2_grpc, become_pb2, lineage_pb2
 
 from .. import names
+from ..access import caller
 from ..cohort import Cohort
 from ..durable.policy import Durability, durability_from, durability_message
 from ..engine import Engine
@@ -99,7 +100,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                     yield pb.RestoreResponse(cohort=await self._engine.call(partial(cohort_message, cohort=event)))
 
     async def GetPool(self, request: pb.GetPoolRequest, context: Any) -> pb.GetPoolResponse:
-        usage = await self._engine.call(lambda pool: pool.usage())
+        tenant = caller.tenant.get()
+        usage = await self._engine.call(lambda pool: pool.usage(tenant))
         return pb.GetPoolResponse(
             agents=usage.agents,
             agents_free=usage.agents_free,

@@ -4,7 +4,7 @@ from __future__ import annotations  # grpc's classes are generic in their stubs 
 
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from plures.v1 import tensor_pb2
 
 from .. import errors
+from .wrapping import HEALTH, Context, Continuation, Stream, Streamed, Unary, wrapped
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.EngineOverloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.LogFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.RateExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.RecoveryRefused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.DamagedLog: grpc.StatusCode.DATA_LOSS,
     errors.DamagedSnapshot: grpc.StatusCode.DATA_LOSS,
@@ -74,39 +78,46 @@ def item_error(error: Exception) -> tensor_pb2.ItemError:
 
 
 def status_of(error: errors.PluresError) -> status_pb2.Status:
-    """The rich status of a failed call: ErrorInfo, and RetryInfo where trying again makes sense."""
-    details: list[Any] = [error_details_pb2.ErrorInfo(reason=reason(error), domain="plures")]
-    if seconds := RETRY_SECONDS.get(type(error)):
-        delay = duration_pb2.Duration(nanos=int(seconds % 1 * 1e9), seconds=int(seconds))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    """The rich status of a failed call: ErrorInfo, RetryInfo where trying again makes sense, QuotaFailure."""
+    info = error_details_pb2.ErrorInfo(reason=reason(error), domain="plures")
+    details = [info, *_retry(error), *_quota(error)]
     packed = [any_pb2.Any() for _ in details]
     for box, detail in zip(packed, details, strict=True):
         box.Pack(detail)
     return status_pb2.Status(code=code_number(error), message=str(error), details=packed)
 
 
+def _retry(error: errors.PluresError) -> list[Any]:
+    seconds = error.wait_s if isinstance(error, errors.RateExceeded) else RETRY_SECONDS.get(type(error))
+    if not seconds:
+        return []
+    delay = duration_pb2.Duration(nanos=int(seconds % 1 * 1e9), seconds=int(seconds))
+    return [error_details_pb2.RetryInfo(retry_delay=delay)]
+
+
+def _quota(error: errors.PluresError) -> list[Any]:
+    if not isinstance(error, errors.QuotaExceeded):
+        return []
+    violation = error_details_pb2.QuotaFailure.Violation(
+        subject=f"tenants/{error.tenant}", description=f"{error.what}: {error}"
+    )
+    return [error_details_pb2.QuotaFailure(violations=[violation])]
+
+
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns what a servicer raises into a status: ours by the table, anything else logged and INTERNAL."""
 
     async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith("/plures."):
+        if handler is None or handler_call_details.method.startswith(HEALTH):
             return handler
-        streams = handler.response_streaming
-        kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if streams else 'unary'}"
-        wrapped = (_guard_stream if streams else _guard_unary)(getattr(handler, kind))
-        make: Callable[..., grpc.RpcMethodHandler[Any, Any]] = getattr(grpc, f"{kind}_rpc_method_handler")
-        return make(
-            wrapped, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
-        )
+        return wrapped(handler, _guard_unary, _guard_stream)
 
 
-def _guard_unary(behave: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+def _guard_unary(behave: Unary) -> Unary:
+    async def guarded(request: Any, context: Context) -> Any:
         try:
             return await behave(request, context)
         except Exception as error:  # noqa: BLE001 - the edge of the process
@@ -115,8 +126,8 @@ def _guard_unary(behave: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any,
     return guarded
 
 
-def _guard_stream(behave: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
-    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+def _guard_stream(behave: Stream) -> Streamed:
+    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
             # A caller who leaves ends the behaviour at once, not when its garbage is collected.
             async with aclosing(behave(request, context)) as responses:
@@ -128,7 +139,7 @@ def _guard_stream(behave: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Ca
     return guarded
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
+async def _abort(context: Context, error: Exception) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
     if isinstance(error, errors.PluresError) and type(error) in CODES:

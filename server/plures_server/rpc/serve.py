@@ -18,10 +18,12 @@ from plures.v1 import (
     task_pb2_grpc,
 )
 
+from ..access.door import Door
 from ..engine import Engine
 from ..snapshots import Snapshots
 from .agents import AgentService
 from .errors import ErrorInterceptor
+from .guard import GuardInterceptor
 from .queues import QueueService
 from .snapshots import SnapshotService
 from .students import StudentService
@@ -53,10 +55,12 @@ class BindConfig:
 
 
 def make_server(
-    engine: Engine, snapshots: Snapshots, queues: QueueService
+    engine: Engine, snapshots: Snapshots, queues: QueueService, door: Door, max_rpcs: int
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """The server with all services added, and its health; bind and start it."""
-    server = grpc.aio.server(options=_OPTIONS, interceptors=[ErrorInterceptor()])
+    server = grpc.aio.server(
+        options=_OPTIONS, interceptors=[ErrorInterceptor(), GuardInterceptor(door)], maximum_concurrent_rpcs=max_rpcs
+    )
     student_pb2_grpc.add_StudentServiceServicer_to_server(StudentService(engine.students), server)
     agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(engine, snapshots), server)
     task_pb2_grpc.add_TaskServiceServicer_to_server(TaskService(engine), server)

@@ -60,8 +60,11 @@ class SnapshotService(snapshot_pb2_grpc.SnapshotServiceServicer):
             raise InvalidArgument("nothing was sent; the first message of an upload has the snapshot's name")
         target = self._snapshots.path(request.snapshot_id)
         with new_folder(target) as folder, closing(Incoming(folder)) as incoming:
+            promised = 0
             while request is not None:
                 await asyncio.to_thread(incoming.take, _chunk(request.chunk))
+                if not promised and (promised := incoming.promised_bytes):
+                    await asyncio.to_thread(self._snapshots.check_quota, target.name, promised)
                 request = await anext(requests, None)
             return await asyncio.to_thread(incoming.finish, target)
 

@@ -2,6 +2,6 @@
 
 from .options import with_options
 from .reading import read_settings
-from .tables import Settings
+from .tables import QuotaSettings, Settings
 
-__all__ = ["Settings", "read_settings", "with_options"]
+__all__ = ["QuotaSettings", "Settings", "read_settings", "with_options"]

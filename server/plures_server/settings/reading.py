@@ -4,7 +4,7 @@ import math
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..errors import InvalidArgument
+from ..names import check_tenant
 from .setting import PREFIX, Setting, settings_of
 from .tables import Settings
 
@@ -53,12 +54,27 @@ def _from_file(file: Path, known: list[Setting]) -> Values:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidArgument(f"{file} cannot be read as TOML: {error}") from error
     by_path = {one.path: one for one in known}
+    tenants = content.pop("tenants", {})
     values: Values = {}
     for path, value in _flat(content, {one.section for one in known}):
         if (one := by_path.get(path)) is None:
             raise InvalidArgument(f"{file}: there is no setting {path!r}{_nearest(path, by_path)}")
         values[one.section, one.key] = _typed(one, value, f"{file}: {path}")
+    if tenants:
+        values["", "tenants"] = {name: _quota(name, given, by_path, file) for name, given in tenants.items()}
     return values
+
+
+def _quota(tenant: str, given: Any, by_path: Mapping[str, Setting], file: Path) -> dict[str, Any]:
+    """What `[tenants.NAME]` says."""
+    check_tenant(tenant)
+    if not isinstance(given, dict):
+        raise InvalidArgument(f"{file}: tenants.{tenant} is {given!r}; it takes a table of quotas")
+    quotas = {path.removeprefix("quota."): one for path, one in by_path.items() if one.section == "quota"}
+    for key in given:
+        if key not in quotas:
+            raise InvalidArgument(f"{file}: there is no setting 'tenants.{tenant}.{key}'{_nearest(key, quotas)}")
+    return {key: _typed(quotas[key], value, f"{file}: tenants.{tenant}.{key}") for key, value in given.items()}
 
 
 def _flat(content: dict[str, Any], sections: Iterable[str]) -> Iterable[tuple[str, Any]]:
@@ -119,6 +135,8 @@ def _built(values: Values) -> Settings:
     by_section: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for (section, key), value in values.items():
         by_section[section][key] = value
+    tenants = by_section[""].pop("tenants", {})
     tables = {one.name: one.type for one in fields(Settings) if is_dataclass(one.type)}
     made: dict[str, Any] = {name: table(**by_section[name]) for name, table in tables.items() if callable(table)}
-    return Settings(**by_section[""], **made)
+    own = {name: replace(made["quota"], **given) for name, given in tenants.items()}
+    return Settings(**by_section[""], **made, tenants=own)

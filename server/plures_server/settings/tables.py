@@ -1,5 +1,6 @@
 """All settings of a server, with their defaults. docs/configuration.md is made of this."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,41 @@ class ListenSettings:
     host: str = setting("127.0.0.1", "Address to listen on. One that others can reach takes TLS, or the next setting.")
     insecure_bind: bool = setting(False, "Allow such an address although calls are not encrypted.")
     port: int = setting(50051, "0 takes a free one; it is printed.", click.IntRange(0, 65535))
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """Encryption, from PEM files. They may be replaced while the server runs: new connections see the new ones."""
+
+    certificate: Path | None = setting(None, "The server's certificate chain.", flag="tls-certificate")
+    key: Path | None = setting(None, "Its private key.", flag="tls-key")
+    client_ca: Path | None = setting(
+        None, "Only clients with a certificate of this authority are let in (mTLS).", flag="tls-client-ca"
+    )
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """Who may call. `plures-server token` makes the file; it is read again when it changes."""
+
+    tokens: Path | None = setting(None, "File of tokens: from then on every call needs one, which says whose it is.")
+    max_rpcs: int = setting(10_000, "Calls under way at the same time, over all callers.", click.IntRange(1))
+
+
+@dataclass(frozen=True)
+class QuotaSettings:
+    """What each tenant may have. `[tenants.NAME]` has the same keys, for one tenant; what it leaves out is as here."""
+
+    agents: int | None = setting(None, "Agents alive.", click.IntRange(0), flag="")
+    state_gb: float | None = setting(None, "States, one for each agent alive.", click.FloatRange(0), flag="")
+    snapshot_gb: float | None = setting(None, "Snapshots on the disk.", click.FloatRange(0), flag="")
+    streams: int | None = setting(None, "Calls under way at the same time.", click.IntRange(0), flag="")
+    requests_per_second: float | None = setting(
+        None, "Calls, and messages on streams of requests.", click.FloatRange(0, min_open=True), flag=""
+    )
+    burst_seconds: float = setting(
+        1.0, "For so many seconds' worth of them nobody waits.", click.FloatRange(0), flag=""
+    )
 
 
 @dataclass(frozen=True)
@@ -61,6 +97,10 @@ class Settings:
     data: Path = setting(Path("plures-data"), "Folder of snapshots, logs and queues.")
     device: str | None = setting(None, "cpu, cuda or cuda:N. Left out: cuda if there is one.")
     listen: ListenSettings = field(default_factory=ListenSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+    tenants: Mapping[str, QuotaSettings] = field(default_factory=dict)
     pool: PoolSettings = field(default_factory=PoolSettings)
     queues: QueueSettings = field(default_factory=QueueSettings)
     durable: DurableSettings = field(default_factory=DurableSettings)

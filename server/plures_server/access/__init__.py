@@ -1,0 +1,1 @@
+"""Who may call, whose things are whose, and how much each may have (docs/security.md)."""
