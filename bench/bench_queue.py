@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import click
 import numpy as np
 from common import machine, write_json
-from plures_server.queue.chunks import Chunk
+from plures_server.queue.chunks import Chunk, Result
 from plures_server.queue.embedded import EmbeddedConfig, EmbeddedValkey
 from plures_server.queue.store import QueueStore
 from redis.asyncio import Redis
@@ -54,7 +54,7 @@ def queue_cycle(store: QueueStore, chunk_items: int, chunks: int) -> Cycle:
     async def cycle(number: int) -> None:
         await store.enqueue("bench", f"{chunk_items} {chunks} {number}", put)
         lease = await store.lease("bench", chunks, visibility_ms=60_000)
-        accepted = await store.complete("bench", lease.token, [(chunk.id, result) for chunk in lease.chunks])
+        accepted = await store.complete("bench", lease.token, [Result(chunk.id, result) for chunk in lease.chunks])
         assert len(accepted) == chunks
 
     return cycle
@@ -114,7 +114,7 @@ async def check(url: str, items: int = 10_000, chunk_items: int = 64) -> None:
         for _ in range(2):
             await store.enqueue("check", "once", chunks)
         while (lease := await store.lease("check", 50, visibility_ms=60_000)).chunks:
-            await store.complete("check", lease.token, [(chunk.id, chunk.payload) for chunk in lease.chunks])
+            await store.complete("check", lease.token, [Result(chunk.id, chunk.payload) for chunk in lease.chunks])
         results = b"".join(payload for _, payload in await store.results("check", "", items))
     if not np.array_equal(np.sort(np.frombuffer(results, "<u8")), whole):
         raise click.ClickException("items were lost or done twice; no use to time that")

@@ -37,10 +37,11 @@ class Attachment:
 
 @dataclass(frozen=True)
 class _Worker:
-    """The task that works, and what wakes it when items come."""
+    """The task that works, what wakes it when items come, and what makes it ask whether its items are still wanted."""
 
     task: "asyncio.Task[None]"
     news: asyncio.Event
+    doubts: asyncio.Event
 
 
 class Attachments:
@@ -73,12 +74,12 @@ class Attachments:
         except AlreadyExists:
             await self._engine.give_back(lambda pool: lanes.leave())
             raise
-        news = asyncio.Event()
+        news, doubts = asyncio.Event(), asyncio.Event()
         name = f"{attachment.cohort} on {attachment.queue}"
-        worker = asyncio.create_task(self._work(attachment, lanes, news), name=name)
+        worker = asyncio.create_task(self._work(attachment, lanes, news, doubts), name=name)
         # Not within the task: one that is cancelled at once never runs.
         worker.add_done_callback(lambda _: self._engine.give_back(lambda pool: lanes.leave()))
-        self._workers[attachment.queue, attachment.cohort] = _Worker(worker, news)
+        self._workers[attachment.queue, attachment.cohort] = _Worker(worker, news, doubts)
 
     async def detach(self, queue: str, cohort: str) -> None:
         """Stop a cohort; the items it holds go back unharmed. Raises UnknownQueue when it is not attached."""
@@ -100,6 +101,12 @@ class Attachments:
             if name == queue:
                 worker.news.set()
 
+    def doubt(self, queue: str) -> None:
+        """Items of the queue may have been cancelled: whoever does some asks now whether their results will count."""
+        for (name, _), worker in self._workers.items():
+            if name == queue:
+                worker.doubts.set()
+
     def _check_is_new(self, attachment: Attachment) -> None:
         if (attachment.queue, attachment.cohort) in self._workers:
             raise AlreadyExists(
@@ -115,29 +122,34 @@ class Attachments:
             # What comes after their leaving comes when they have left.
             await self._engine.give_back(lambda pool: None)
 
-    async def _work(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event) -> None:
+    async def _work(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event, doubts: asyncio.Event) -> None:
         worker = asyncio.current_task()
         assert worker is not None
         # An error while items are given back takes the place of the cancellation, which counts all the same.
         while not worker.cancelling():
-            await self._one_shift(attachment, lanes, news)
+            news.clear()
+            try:
+                await self._one_shift(
+                    attachment.queue, Shift(self._engine, self._store, attachment.queue, lanes, doubts), news
+                )
+            except PluresError as error:
+                log.warning("%s waits to work on %s: %s", attachment.cohort, attachment.queue, error)
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                # The outermost frame of a worker: the cohort must work on.
+                log.exception("%s failed at work on %s", attachment.cohort, attachment.queue)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _one_shift(self, attachment: Attachment, lanes: Lanes, news: asyncio.Event) -> None:
-        news.clear()
-        try:
-            if await Shift(self._engine, self._store, attachment.queue, lanes).work():
-                return
+    async def _one_shift(self, queue: str, shift: Shift, news: asyncio.Event) -> None:
+        worked = await shift.work()
+        # After the work, never instead of it: where queues are full of what they ask of each other, work makes room.
+        for reached in await self._store.relay(queue):
+            self.announce(reached)
+        if not worked:
             # Python 3.11's `wait_for` forgets a cancellation that comes together with the news.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):
                     await news.wait()
-        except PluresError as error:
-            log.warning("%s waits to work on %s: %s", attachment.cohort, attachment.queue, error)
-            await asyncio.sleep(RETRY_SECONDS)
-        except Exception:
-            # The outermost frame of a worker: its items were failed with this error, and the cohort must work on.
-            log.exception("%s failed at items of %s", attachment.cohort, attachment.queue)
-            await asyncio.sleep(RETRY_SECONDS)
 
 
 def _occupy(engine: Engine, pool: Pool, attachment: Attachment, ordinals: Ordinals | None) -> Lanes:

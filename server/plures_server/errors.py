@@ -31,6 +31,7 @@ __all__ = [
     "UnknownQueue",
     "UnknownSnapshot",
     "UnknownStudent",
+    "UnknownSubmission",
     "UnknownTask",
 ]
 
@@ -61,6 +62,10 @@ class UnknownSnapshot(PluresError):
 
 class UnknownQueue(PluresError):
     """No queue of that name exists: nothing was ever enqueued on it, or it was deleted."""
+
+
+class UnknownSubmission(PluresError):
+    """A queue remembers no submission of that id."""
 
 
 class AlreadyExists(PluresError):

@@ -3,8 +3,9 @@
 L lanes, N items of a batch (at most L), P parameters, M summary columns.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from .queue.items import ItemBatch
 from .run import Progress
 from .runs import CohortRun, checked_parameters, put_back, run_to_end, take
 from .stepper import Stepper
-from .tasks import Watched, get_task, task_for, tasks_for
+from .tasks import Asks, Watched, get_task, task_for, tasks_for
 from .wave import agent_seeds
 
 AGENT_STREAM = 2
@@ -28,6 +29,18 @@ AGENT_STREAM = 2
 def check_items(items: ItemBatch) -> None:
     """Raise UnknownTask, or InvalidArgument when the parameters of some item make no environment of its task."""
     checked_parameters(get_task(items.task), torch.tensor(items.parameters_NP), len(items))
+
+
+class NobodyWaits(Exception):
+    """What is being done will not count: it was cancelled, or others do it."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a batch: summaries float32 [N, M], and what its copies ask of others."""
+
+    summary_NM: NDArray[np.float32]
+    asks: Asks | None
 
 
 class Lanes:
@@ -45,19 +58,26 @@ class Lanes:
     def __len__(self) -> int:
         return len(self.ordinals)
 
-    def can_do(self, task: str) -> bool:
-        """Whether the lanes' student perceives and acts as in the task."""
-        return task in tasks_for(self.cohort.student)
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The tasks in which one perceives and acts as the lanes' student does."""
+        return tasks_for(self.cohort.student)
 
-    async def do(self, engine: Engine, items: ItemBatch, lane_N: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Do a batch of checked items, most steps first, each on a lane of its own; summaries float32 [N, M]."""
+    async def do(
+        self, engine: Engine, items: ItemBatch, lane_N: NDArray[np.int64], is_wanted: Callable[[], bool]
+    ) -> Done:
+        """Do a batch of checked items, most steps first, each on a lane of its own.
+
+        Raises NobodyWaits when they are not wanted any more; the lanes have then gone part of the way.
+        """
         begun = await engine.borrow(lambda pool: self._begin(items, lane_N), put_back)
         async with aclosing(run_to_end(engine, begun)) as slices:
-            await _exhaust(slices)
+            await _exhaust(slices, is_wanted)
         if not self.keep_learning:
             await engine.give_back(lambda pool: self.drop())
         summary: NDArray[np.float32] = begun.run.episode.summary().cpu().numpy()
-        return summary
+        assert isinstance(begun.run.episode, Watched)
+        return Done(summary, begun.run.episode.asks())
 
     def keep(self, lanes: NDArray[np.bool_]) -> None:
         """Let the agents of these lanes become their forks, and drop the others' [L]."""
@@ -70,6 +90,15 @@ class Lanes:
         self._pages.release(forks.page[~lanes])
         self._forks = None
         self._pool.journals.became(cohort, kept, self._pages)
+
+    def restart(self, lanes: NDArray[np.bool_]) -> None:
+        """Let the forks on these lanes [L] be again as their agents are."""
+        if self._forks is None:
+            return
+        self._pages.release(self._forks.page[lanes])
+        for field in ("page", "step", "last_action", "reward"):
+            getattr(self._forks, field)[lanes] = getattr(self.cohort, field)[self.ordinals[lanes]]
+        self._pages.retain(self._forks.page[lanes])
 
     def drop(self) -> None:
         """Throw away what the forks have become."""
@@ -99,6 +128,7 @@ class Lanes:
         return self._forks
 
 
-async def _exhaust(slices: AsyncGenerator[Progress, None]) -> None:
+async def _exhaust(slices: AsyncGenerator[Progress, None], is_wanted: Callable[[], bool]) -> None:
     async for _ in slices:
-        pass
+        if not is_wanted():
+            raise NobodyWaits

@@ -23,7 +23,8 @@ Column = NDArray[Any]
 class ItemBatch:
     """Items of one task: row i of every array is one item. The arrays are read-only.
 
-    item_N: uint64. parameters_NP: float32. seed_N: uint64. steps_N: uint32, at least 1.
+    item_N: uint64. parameters_NP: float32. seed_N: uint64. steps_N: uint32, at least 1. parent_N: uint64, the items
+    that asked for these; None when a client did.
     """
 
     task: str
@@ -31,6 +32,12 @@ class ItemBatch:
     parameters_NP: Column
     seed_N: Column
     steps_N: Column
+    parent_N: Column | None = None
+
+    @property
+    def asker_N(self) -> Column:
+        """The item that asked for each, uint64 [N]: itself, when a client did."""
+        return self.item_N if self.parent_N is None else self.parent_N
 
     def __len__(self) -> int:
         return len(self.item_N)
@@ -44,8 +51,11 @@ class ItemBatch:
             typed_array(message.parameters, "parameters", tensor_pb2.DATA_TYPE_FLOAT32, axes=2),
             typed_array(message.seed, "seed", tensor_pb2.DATA_TYPE_UINT64, axes=1),
             typed_array(message.steps, "steps", tensor_pb2.DATA_TYPE_UINT32, axes=1),
+            typed_array(message.parent, "parent", tensor_pb2.DATA_TYPE_UINT64, axes=1)
+            if message.HasField("parent")
+            else None,
         )
-        batch._check_rows()
+        batch.check()
         return batch
 
     @classmethod
@@ -61,6 +71,7 @@ class ItemBatch:
             parameters=tensor_to(self.parameters_NP),
             seed=tensor_to(self.seed_N),
             steps=tensor_to(self.steps_N),
+            parent=None if self.parent_N is None else tensor_to(self.parent_N),
         )
 
     def split(self, chunk_items: int = CHUNK_ITEMS) -> list[Chunk]:
@@ -71,20 +82,25 @@ class ItemBatch:
     @classmethod
     def join(cls, batches: "Sequence[ItemBatch]") -> "ItemBatch":
         """Batches of one task as one."""
-        columns = zip(*((b.item_N, b.parameters_NP, b.seed_N, b.steps_N) for b in batches), strict=True)
-        return cls(batches[0].task, *map(np.concatenate, columns))
+        columns = zip(*((b.item_N, b.parameters_NP, b.seed_N, b.steps_N, b.asker_N) for b in batches), strict=True)
+        item_N, parameters_NP, seed_N, steps_N, asker_N = map(np.concatenate, columns)
+        return cls(batches[0].task, item_N, parameters_NP, seed_N, steps_N, asker_N)
 
     def rows(self, rows: "slice | NDArray[np.int64]") -> "ItemBatch":
         """Some of the items."""
-        return ItemBatch(self.task, self.item_N[rows], self.parameters_NP[rows], self.seed_N[rows], self.steps_N[rows])
+        parent_N = None if self.parent_N is None else self.parent_N[rows]
+        item_N, seed_N, steps_N = self.item_N[rows], self.seed_N[rows], self.steps_N[rows]
+        return ItemBatch(self.task, item_N, self.parameters_NP[rows], seed_N, steps_N, parent_N)
 
     def _chunk(self) -> Chunk:
-        return Chunk(self.encode().SerializeToString(), len(self))
+        return Chunk(self.encode().SerializeToString(), len(self), self.task)
 
-    def _check_rows(self) -> None:
+    def check(self) -> None:
+        """Raise InvalidArgument unless there are items, of one row in each array and at least one step."""
         if len(self) == 0:
             raise InvalidArgument("there are no items; send at least one")
-        for name, column in (("parameters", self.parameters_NP), ("seed", self.seed_N), ("steps", self.steps_N)):
+        columns = {"parameters": self.parameters_NP, "seed": self.seed_N, "steps": self.steps_N, "parent": self.asker_N}
+        for name, column in columns.items():
             if len(column) != len(self):
                 raise InvalidArgument(f"{name} has {len(column)} rows for {len(self)} items; give each item one")
         if not self.steps_N.all():

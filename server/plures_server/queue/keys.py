@@ -1,18 +1,22 @@
-"""The names of all keys in Redis. None expires: together they stand until their queue is deleted."""
+"""The names of all keys in Redis. All of a queue's expire together, a time after its last use."""
 
 from ..names import check_id
 
 PARTS = (
-    "ready",  # LIST of chunk ids, next one first
+    "ready",  # ZSET of chunk ids, all of score 0: in the order of their names
+    "tenants",  # ZSET of tenants that may have ready chunks, by the items they were served
     "leases",  # ZSET of chunk ids by the ms at which their lease ends
     "holders",  # HASH chunk id → token of the lease
-    "payloads",  # HASH chunk id → items, packed
+    "payloads",  # HASH root → items, packed
+    "live",  # HASH root → ids of its chunks that are ready, leased or dead
     "attempts",  # HASH chunk id → leases so far
-    "errors",  # HASH chunk id → why the last attempt bore no result
+    "expiries",  # HASH root → the ms until which it must have begun
+    "errors",  # HASH dead chunk id → why its last attempt bore no result
     "dead",  # LIST of chunk ids given up, oldest first
     "results",  # STREAM of results
+    "outbox",  # STREAM of chunks that items put on other queues
     "finished",  # ZSET of `token chunk-id` by order of completion: the last few
-    "submits",  # HASH submit id → items
+    "submits",  # HASH submit id → items, first root, last root
     "submit_order",  # LIST of submit ids, oldest first
     "counts",  # HASH of counters, and of what is said of the queue as a whole
 )
@@ -25,13 +29,8 @@ class QueueKeys:
     def __init__(self, queue: str) -> None:
         check_id(queue, "queue")
         self.all = tuple(f"{PREFIX}{{{queue}}}:{part}" for part in PARTS)
-        self.counts = self._key("counts")
-        self.dead = self._key("dead")
-        self.errors = self._key("errors")
-        self.payloads = self._key("payloads")
-        self.results = self._key("results")
 
-    def _key(self, part: str) -> str:
+    def __getitem__(self, part: str) -> str:
         return self.all[PARTS.index(part)]
 
 

@@ -27,6 +27,7 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.UnknownTask: grpc.StatusCode.NOT_FOUND,
     errors.UnknownSnapshot: grpc.StatusCode.NOT_FOUND,
     errors.UnknownQueue: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownSubmission: grpc.StatusCode.NOT_FOUND,
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.AgentsBusy: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StorageFailed: grpc.StatusCode.FAILED_PRECONDITION,

@@ -1,8 +1,10 @@
 """QueueService."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from plures.v1 import queue_pb2 as pb
 from plures.v1 import queue_pb2_grpc
 
@@ -10,12 +12,14 @@ from .. import names
 from ..attachments import Attachment, Attachments
 from ..errors import InvalidArgument, PluresError
 from ..lanes import check_items
+from ..queue.chunks import DeadChunk, Terms
 from ..queue.items import ItemBatch
 from ..queue.store import QueueStore
 from .convert import ordinals_from
 from .errors import item_error
 
 RESULTS_AT_ONCE = 64
+DEAD_AT_ONCE = 100
 WAIT_MS = 1_000
 
 
@@ -53,6 +57,9 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
         await self._store.stats(queue)  # raises when there is no such queue
         while True:
             found = await self._store.results(queue, cursor, RESULTS_AT_ONCE, WAIT_MS)
+            if not found:
+                # Whoever waits for the results of a queue that is gone is told so.
+                await self._store.stats(queue)
             for at, payload in found:
                 response = pb.ResultsResponse.FromString(payload)
                 response.cursor = cursor = at
@@ -71,8 +78,41 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
                 dead=stats.dead,
                 last_error=stats.last_error,
                 attached=attached,
+                cancelled=stats.cancelled,
+                paused=stats.paused,
+                incarnation=stats.incarnation,
             )
         )
+
+    async def PauseQueue(self, request: pb.PauseQueueRequest, context: Any) -> pb.PauseQueueResponse:
+        await self._store.pause(names.parse(request.name, "queues"))
+        return pb.PauseQueueResponse()
+
+    async def ResumeQueue(self, request: pb.ResumeQueueRequest, context: Any) -> pb.ResumeQueueResponse:
+        queue = names.parse(request.name, "queues")
+        await self._store.resume(queue)
+        self._attachments.announce(queue)
+        return pb.ResumeQueueResponse()
+
+    async def CancelItems(self, request: pb.CancelItemsRequest, context: Any) -> pb.CancelItemsResponse:
+        queue = names.parse(request.queue, "queues")
+        cancelled = await self._store.cancel(queue, request.submit_id if request.HasField("submit_id") else None)
+        self._attachments.doubt(queue)
+        return pb.CancelItemsResponse(cancelled=cancelled)
+
+    async def ListDeadItems(self, request: pb.ListDeadItemsRequest, context: Any) -> pb.ListDeadItemsResponse:
+        dead = await self._store.dead_chunks(names.parse(request.queue, "queues"), request.limit or DEAD_AT_ONCE)
+        return pb.ListDeadItemsResponse(dead=map(_dead_items, dead))
+
+    async def RequeueDeadItems(self, request: pb.RequeueDeadItemsRequest, context: Any) -> pb.RequeueDeadItemsResponse:
+        queue = names.parse(request.queue, "queues")
+        requeued = await self._store.requeue(queue, request.ids or None)
+        self._attachments.announce(queue)
+        return pb.RequeueDeadItemsResponse(requeued=requeued)
+
+    async def ForgetResults(self, request: pb.ForgetResultsRequest, context: Any) -> pb.ForgetResultsResponse:
+        await self._store.forget_results(names.parse(request.queue, "queues"), request.cursor)
+        return pb.ForgetResultsResponse()
 
     async def DeleteQueue(self, request: pb.DeleteQueueRequest, context: Any) -> pb.DeleteQueueResponse:
         queue = names.parse(request.name, "queues")
@@ -82,7 +122,18 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
 
     async def _enqueue(self, request: pb.EnqueueRequest) -> pb.EnqueueResponse:
         queue, items = names.parse(request.queue, "queues"), ItemBatch.decode(request.items)
+        if items.parent_N is not None:
+            raise InvalidArgument("items have parents when items ask for them; leave parent out")
         check_items(items)
-        enqueued = await self._store.enqueue(queue, request.submit_id, items.split())
+        terms = Terms(priority=request.priority, ttl_ms=request.ttl_ms or None)
+        enqueued = await self._store.enqueue(queue, request.submit_id, items.split(), terms)
         self._attachments.announce(queue)
         return pb.EnqueueResponse(submit_id=request.submit_id, accepted=enqueued.items, duplicate=enqueued.duplicate)
+
+
+def _dead_items(chunk: DeadChunk) -> pb.DeadItems:
+    told = pb.DeadItems(id=chunk.id, count=chunk.items, error=chunk.error)
+    # What no worker could make out is told of without.
+    with contextlib.suppress(InvalidArgument, DecodeError):
+        told.items.CopyFrom(ItemBatch.load(chunk.payload).rows(chunk.rows).encode())
+    return told

@@ -3,13 +3,13 @@
 from ..errors import InvalidArgument, UnknownTask
 from ..students import ServedStudent
 from .bandit import Bandit
-from .base import Episode, Task
+from .base import AskingEpisode, Asks, Episode, Task
 from .maze import Maze
 from .minimise import Minimise
 from .restless import RestlessBandit
 from .watched import Watched
 
-__all__ = ["TASKS", "Episode", "Task", "Watched", "get_task", "task_for", "tasks_for"]
+__all__ = ["TASKS", "AskingEpisode", "Asks", "Episode", "Task", "Watched", "get_task", "task_for", "tasks_for"]
 
 TASKS: dict[str, Task] = {
     "bandit": Bandit(arms=2),

@@ -3,7 +3,8 @@
 Shapes: B copies of the environment, R some of them, P parameters, M summary columns.
 """
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from gymnasium.spaces import Space
 from torch import Tensor
@@ -27,6 +28,27 @@ class Episode(Protocol):
     def summary(self) -> Tensor:
         """What the copies did so far, float32 [B, M]."""
         ...
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What copies want done by others: C items, each for the copy `row_C` (int64) of the episode's B.
+
+    parameters_CP: float32. steps_C: int64, at least 1. `task` None: the same; `queue` None: where the copy's item was.
+    """
+
+    row_C: Tensor
+    parameters_CP: Tensor
+    steps_C: Tensor
+    task: str | None = None
+    queue: str | None = None
+
+
+@runtime_checkable
+class AskingEpisode(Episode, Protocol):
+    """An episode that puts items on queues. It is asked when it is over, and when its items came from a queue."""
+
+    def asks(self) -> Asks | None: ...
 
 
 class Task(Protocol):

@@ -14,7 +14,7 @@ from plures_students.spaces import dtype_of
 from torch import Tensor
 
 from ..errors import PluresError, TaskFailed
-from .base import Episode, Task
+from .base import AskingEpisode, Asks, Episode, Task
 
 T = TypeVar("T")
 
@@ -48,6 +48,10 @@ class Watched:
 
     def summary(self) -> Tensor:
         return self._from_task("summary", self._episode.summary)
+
+    def asks(self) -> Asks | None:
+        """What its copies want others to do; None when the task never asks."""
+        return self._from_task("asks", self._episode.asks) if isinstance(self._episode, AskingEpisode) else None
 
     def _from_task(self, what: str, work: Callable[..., T], *arguments: Any) -> T:
         try:

@@ -10,7 +10,7 @@ from plures_server import attachments as attachments_module
 from plures_server.attachments import Attachments
 from plures_server.engine import Engine
 from plures_server.errors import AgentsBusy
-from plures_server.queue.chunks import Lease
+from plures_server.queue.calls import Call
 from plures_server.queue.store import QueueStore
 from plures_server.runs import CohortRun
 
@@ -36,10 +36,8 @@ async def test_detaching_gives_items_back_unharmed(
     await attachments.detach(queue, "joe")
     stats = await store.stats(queue)
     assert (stats.ready, stats.leased, stats.done, stats.dead) == (20, 0, 0, 0)
-    lease = await store.lease(queue, 10, 1000)
-    assert [(chunk.id, chunk.attempt) for chunk in lease.chunks] == [
-        (f"{n}:{3 if n < 7 else 2}", 1) for n in range(1, 8)
-    ]
+    lease = await store.lease(queue, 10, 1000, ["bandit"])
+    assert [(chunk.items, chunk.attempt) for chunk in lease.chunks] == [(3, 1)] * 6 + [(2, 1)]
     assert (await lives(engine, "joe")).same_bits(before)
     assert await is_free(engine)
     assert await pages_used(engine) == 2
@@ -120,7 +118,7 @@ async def test_who_is_detached_while_it_hears_news_leaves(
 class Clinging(QueueStore):
     """It takes nothing back."""
 
-    async def release(self, queue: str, token: str, ids: Collection[str], last: bool = False) -> None:
+    async def release(self, queue: str, token: str, ids: Collection[str]) -> None:
         raise RuntimeError("on purpose")
 
 
@@ -142,8 +140,8 @@ class Stalling(QueueStore):
         super().__init__(url)
         self.leased, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def _lease(self, queue: str, chunks: int, visibility_ms: int) -> Lease:
-        lease = await super()._lease(queue, chunks, visibility_ms)
+    async def _once(self, queue: str, call: Call[Any]) -> Any:
+        lease = await super()._once(queue, call)
         self.leased.set()
         await self.go_on.wait()
         return lease

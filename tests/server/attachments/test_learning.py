@@ -11,6 +11,7 @@ from plures_server.attachments import Attachments
 from plures_server.engine import Engine
 from plures_server.errors import QueueUnavailable
 from plures_server.pool import Pool
+from plures_server.queue.chunks import Result
 from plures_server.queue.store import QueueStore
 from plures_server.rpc.convert import tensor_to
 from plures_server.runs import CohortRun, run_to_end, take
@@ -63,12 +64,12 @@ class Robbed(QueueStore):
         self.thief = QueueStore(url, clock=lambda: self.now_ms)
         self.is_robbed = False
 
-    async def complete(self, queue: str, token: str, results: Sequence[tuple[str, bytes]]) -> frozenset[str]:
+    async def complete(self, queue: str, token: str, results: Sequence[Result]) -> frozenset[str]:
         if not self.is_robbed:
             self.is_robbed = True
             self.now_ms += holdings_module.VISIBILITY_MS + 1
-            loot = await self.thief.lease(queue, len(results), 10_000)
-            stolen = [(chunk.id, NO_RESULTS) for chunk in loot.chunks]
+            loot = await self.thief.lease(queue, len(results), 10_000, ["bandit"])
+            stolen = [Result(chunk.id, NO_RESULTS) for chunk in loot.chunks]
             assert len(await self.thief.complete(queue, loot.token, stolen)) == len(results)
         return await super().complete(queue, token, results)
 
@@ -100,10 +101,10 @@ class Forgetful(QueueStore):
         super().__init__(url)
         self.completions = 0
 
-    async def complete(self, queue: str, token: str, results: Sequence[tuple[str, bytes]]) -> frozenset[str]:
+    async def complete(self, queue: str, token: str, results: Sequence[Result]) -> frozenset[str]:
         self.completions += 1
         if self.completions == 2:
-            await self.release(queue, token, [id_ for id_, _ in results])
+            await self.release(queue, token, [result.chunk for result in results])
         return await super().complete(queue, token, results)
 
 
@@ -130,7 +131,7 @@ class Deaf(QueueStore):
         super().__init__(url)
         self.asked, self.hear = asyncio.Event(), asyncio.Event()
 
-    async def complete(self, queue: str, token: str, results: Sequence[tuple[str, bytes]]) -> frozenset[str]:
+    async def complete(self, queue: str, token: str, results: Sequence[Result]) -> frozenset[str]:
         accepted = await super().complete(queue, token, results)
         self.asked.set()
         await self.hear.wait()
@@ -161,7 +162,7 @@ class Unreachable(QueueStore):
         super().__init__(url)
         self.good, self.asked = good, asyncio.Event()
 
-    async def complete(self, queue: str, token: str, results: Sequence[tuple[str, bytes]]) -> frozenset[str]:
+    async def complete(self, queue: str, token: str, results: Sequence[Result]) -> frozenset[str]:
         self.good -= 1
         if self.good >= 0:
             return await super().complete(queue, token, results)

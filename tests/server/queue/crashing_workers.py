@@ -11,6 +11,7 @@ import sys
 import time
 
 from plures_server.errors import QueueUnavailable
+from plures_server.queue.chunks import Result
 from plures_server.queue.store import QueueConfig, QueueStore
 
 VISIBILITY_MS = 150
@@ -36,7 +37,7 @@ async def _work_one_lease(store: QueueStore) -> None:
     _perhaps_die()
     if random.random() < STALL:
         await asyncio.sleep(1.5 * VISIBILITY_MS / 1_000)
-    await store.complete("q", lease.token, [(chunk.id, chunk.payload) for chunk in lease.chunks])
+    await store.complete("q", lease.token, [Result(chunk.id, chunk.payload) for chunk in lease.chunks])
     _perhaps_die()
 
 

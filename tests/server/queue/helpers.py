@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from plures_server.queue.chunks import Chunk, Lease
+from plures_server.queue.chunks import Chunk, Lease, Result
 from plures_server.queue.store import QueueStore
 
 
@@ -44,7 +44,7 @@ def ids(lease: Lease) -> list[str]:
 
 async def complete_all(store: QueueStore, queue: str, lease: Lease) -> Sequence[str]:
     """Complete every chunk of the lease by its own payload."""
-    accepted = await store.complete(queue, lease.token, [(chunk.id, chunk.payload) for chunk in lease.chunks])
+    accepted = await store.complete(queue, lease.token, [Result(chunk.id, chunk.payload) for chunk in lease.chunks])
     return sorted(accepted)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from plures_server.errors import InvalidArgument, QueueUnavailable
-from plures_server.queue.chunks import Chunk, Lease
+from plures_server.queue.chunks import Chunk, Lease, Result
 from plures_server.queue.connection import ConnectionConfig
 from plures_server.queue.embedded import EmbeddedValkey
 from plures_server.queue.store import QueueStore
@@ -46,7 +46,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(valkey: Em
         await store.enqueue("q", "submit", chunks(1, 2, 4, 8))
         lease = await store.lease("q", 3, 60_000)
         done, failed, held = ids(lease)
-        await store.complete("q", lease.token, [(done, b"result")])
+        await store.complete("q", lease.token, [Result(done, b"result")])
         await store.fail("q", lease.token, [failed], "no")
         before, results = await store.stats("q"), await store.results("q", "", 10)
 
@@ -62,7 +62,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(valkey: Em
         await valkey.start()
         assert await store.stats("q") == before
         assert await store.results("q", "", 10) == results
-        assert await store.complete("q", lease.token, [(done, b"again"), (held, b"late")]) == {done, held}
+        assert await store.complete("q", lease.token, [Result(done, b"again"), Result(held, b"late")]) == {done, held}
         assert (await store.stats("q")).done == 5
 
 

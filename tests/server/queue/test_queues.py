@@ -2,7 +2,7 @@
 
 import pytest
 from plures_server.errors import InvalidArgument, UnknownQueue
-from plures_server.queue.chunks import Enqueued, Lease
+from plures_server.queue.chunks import Enqueued, Lease, Result
 from plures_server.queue.store import QueueStore
 from redis.asyncio import Redis
 
@@ -22,7 +22,7 @@ async def test_what_nobody_put_is_unknown(store: QueueStore, redis: Redis) -> No
             await ask("ghost")
     assert await store.lease("ghost", 5, 1_000) == Lease("", ())
     assert await store.renew("ghost", "token", ["1:1"], 1_000) == frozenset()
-    assert await store.complete("ghost", "token", [("1:1", b"")]) == frozenset()
+    assert await store.complete("ghost", "token", [Result("1:1", b"")]) == frozenset()
     assert await store.results("ghost", "", 5) == []
     assert await store.dead_chunks("ghost", 5) == []
     assert await store.queues() == []

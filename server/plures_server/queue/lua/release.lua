@@ -1,14 +1,11 @@
--- ARGV token, LPUSH or RPUSH, then ids
--- Gives chunks back as if they had not been leased, before or behind all others, in their old order.
+-- ARGV … token, then ids
+-- Gives chunks back as if they had not been leased: they have the place in line that they had.
 
-local push = ARGV[2]
-local first, last, step = 3, #ARGV, 1
-if push == 'LPUSH' then first, last, step = last, first, -1 end
-for i = first, last, step do
+for i = 4, #ARGV do
   local id = ARGV[i]
-  if is_held(id, ARGV[1]) then
+  if is_held(id, ARGV[3]) then
     end_lease(id)
-    call('HINCRBY', attempts, id, -1)
-    make_ready(id, push)
+    if call('HINCRBY', attempts, id, -1) == 0 then call('HDEL', attempts, id) end
+    make_ready(id)
   end
 end
