@@ -13,6 +13,7 @@ from .aio.client import (
 from .aio.merging import MembersLike
 from .credentials import Tls
 from .durability import DurabilityLike
+from .horizon import HorizonPolicy
 from .records import CohortInfo, PoolInfo, StudentInfo, TaskInfo
 from .sync.cohort import Cohort
 from .sync.loop import LoopThread
@@ -88,6 +89,12 @@ class Students:
     def get(self, name: str) -> StudentInfo:
         return self._loop.run(self._students.get(name))
 
+    def load(self, name: str) -> StudentInfo:
+        return self._loop.run(self._students.load(name))
+
+    def unload(self, name: str) -> None:
+        self._loop.run(self._students.unload(name))
+
 
 class Tasks:
     """The environments that run beside the agents."""
@@ -108,8 +115,19 @@ class Cohorts:
     def __init__(self, loop: LoopThread, cohorts: AsyncCohorts) -> None:
         self._loop, self._cohorts = loop, cohorts
 
-    def start(self, name: str, *, student: str, count: int, seed: int = 0, durability: DurabilityLike = None) -> Cohort:
-        starting = self._cohorts.start(name, student=student, count=count, seed=seed, durability=durability)
+    def start(
+        self,
+        name: str,
+        *,
+        student: str,
+        count: int,
+        seed: int = 0,
+        durability: DurabilityLike = None,
+        horizon_policy: HorizonPolicy | None = None,
+    ) -> Cohort:
+        starting = self._cohorts.start(
+            name, student=student, count=count, seed=seed, durability=durability, horizon_policy=horizon_policy
+        )
         return Cohort(self._loop, self._loop.run(starting))
 
     def list(self) -> list[CohortInfo]:

@@ -10,7 +10,9 @@ from plures.v1.snapshot_pb2 import Snapshot
 from plures.v1.student_pb2 import Student
 from plures.v1.task_pb2 import Task
 
+from . import horizon
 from .durability import Durability
+from .horizon import HorizonPolicy
 from .names import short
 
 
@@ -28,6 +30,7 @@ class StudentInfo:
     horizon: int | None
     teacher_seconds_per_decision: float | None
     card: dict[str, Any]
+    version: int
 
     @classmethod
     def read(cls, message: Student) -> Self:
@@ -42,6 +45,7 @@ class StudentInfo:
             horizon=message.horizon or None,
             teacher_seconds_per_decision=message.teacher_seconds_per_decision or None,
             card=_parse(message.card),
+            version=message.version,
         )
 
 
@@ -80,6 +84,7 @@ class CohortInfo:
     min_step: int
     max_step: int
     durability: Durability
+    horizon_policy: HorizonPolicy
 
     @classmethod
     def read(cls, message: Cohort) -> Self:
@@ -94,6 +99,7 @@ class CohortInfo:
             min_step=message.min_step,
             max_step=message.max_step,
             durability=Durability.read(message.durability),
+            horizon_policy=horizon.read(message.horizon_policy),
         )
 
 

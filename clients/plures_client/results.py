@@ -19,11 +19,14 @@ from .tensors import decode
 class ActResult:
     """The actions taken, int32 [N]; when they were asked for, the log-probabilities of all actions, [N, A], and the
     steps that each agent then has behind it, uint64 [N].
+
+    `beyond_horizon`: how many of them have lived longer than their student was shown to be faithful for.
     """
 
     action: NDArray[np.int32]
     log_probs: NDArray[np.float32] | None
     step: NDArray[np.uint64] | None = None
+    beyond_horizon: int = 0
 
     @classmethod
     def join(cls, parts: Sequence["ActResult"]) -> "ActResult":
@@ -36,6 +39,7 @@ class ActResult:
             np.concatenate([part.action for part in parts]),
             np.concatenate(log_probs) if log_probs else None,
             np.concatenate(step) if step else None,
+            sum(part.beyond_horizon for part in parts),
         )
 
 

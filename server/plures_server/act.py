@@ -4,6 +4,7 @@ Shapes: B agents of a wave, A actions.
 """
 
 from collections import deque
+from concurrent.futures import Future
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from .act_request import ActRequest, ActResult
 from .futures import answer
 from .gathering import Gathering, Ready
+from .horizon import beyond, enforce
 from .pages import Pages, Turnover
 from .pool import Pool
 from .stepper import Stepper
@@ -20,7 +22,9 @@ from .wave import wave_of_all
 class Actor:
     """Carries out waiting requests, in order for each agent."""
 
-    def __init__(self, pool: Pool, steppers: dict[str, Stepper]) -> None:
+    def __init__(self, pool: Pool, steppers: dict[str, Stepper], enforcing: bool = True) -> None:
+        """`enforcing`: whether agents beyond their horizon are dealt with; who does again what a log tells need not."""
+        self._enforcing = enforcing
         self.waiting: deque[ActRequest] = deque()
         self._pool = pool
         self._steppers = steppers
@@ -66,6 +70,9 @@ class Actor:
             rows = slice(first, first := first + len(ready.ordinals))
             result = _settled(ready, pages, logits_BA[rows], action_B[rows])
             self._pool.journals.acted(ready.cohort, ready.request, result)
+            if self._enforcing and enforce(self._pool, ready.cohort, ready.ordinals):
+                # What was logged goes to the disk, though nobody waits for it.
+                self._pool.journals.answer(Future(), None)
 
 
 def _settled(ready: Ready, pages: Pages, logits_BA: Tensor, action_B: Tensor) -> ActResult:
@@ -78,7 +85,8 @@ def _settled(ready: Ready, pages: Pages, logits_BA: Tensor, action_B: Tensor) ->
     cohort.last_action[ordinals] = taken
     cohort.reward[ordinals] = 0
     cohort.busy[ordinals] = False
-    return ActResult(taken, log_probs, cohort.step[ordinals] if request.want_steps else None)
+    steps = cohort.step[ordinals] if request.want_steps else None
+    return ActResult(taken, log_probs, steps, len(beyond(cohort, ordinals)))
 
 
 def _abandon(ready: Ready, pages: Pages, error: Exception) -> None:

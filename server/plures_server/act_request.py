@@ -27,11 +27,15 @@ _REWARDS = Box(-np.inf, np.inf, ())
 
 @dataclass(frozen=True)
 class ActResult:
-    """action int32 [B]; log_probs float32 [B, A] and steps behind each agent int64 [B] when they were asked for."""
+    """action int32 [B]; log_probs float32 [B, A] and steps behind each agent int64 [B] when they were asked for.
+
+    beyond: how many of the agents are at their horizon or beyond.
+    """
 
     action: NDArray[np.int32]
     log_probs: NDArray[np.float32] | None
     step: NDArray[np.int64] | None = None
+    beyond: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from plures_students.model import NO_ACTION
 from .durable.journal import Journal
 from .errors import AgentsBusy, InvalidArgument, UnknownAgent
 from .forest import Nodes
+from .horizon import HorizonPolicy
 from .lineage import Lineage
 from .pages import NEWBORN, Handles
 from .students import ServedStudent
@@ -35,6 +36,7 @@ class Cohort:
     alive: NDArray[np.bool_]
     lineage: Lineage
     parent: str = ""
+    horizon_policy: HorizonPolicy = HorizonPolicy.WARN
     # Where what is done to the agents is logged; None when they end with the server.
     journal: Journal | None = field(default=None, init=False, repr=False)
     busy: NDArray[np.bool_] = field(init=False)
@@ -77,6 +79,7 @@ class Cohort:
             alive=np.ones(len(chosen), np.bool_),
             lineage=self.lineage,
             parent=self.name,
+            horizon_policy=self.horizon_policy,
         )
 
     @property

@@ -25,7 +25,7 @@ from .errors import EngineOverloaded, EngineStopped, LogUnavailable
 from .futures import Mailbox, answer
 from .pool import Pool, PoolConfig
 from .stepper import TILES, Stepper
-from .students import Students
+from .students import ServedStudent, Students
 
 T = TypeVar("T")
 Job = Generator[None, None, T]
@@ -114,6 +114,27 @@ class Engine:
     def give_back(self, work: Callable[[Pool], T]) -> "asyncio.Future[T]":
         """As `call`, for work that returns what was taken: never refused for overload, done without being awaited."""
         return asyncio.wrap_future(self.ask(work))
+
+    async def take_in(self, student: ServedStudent) -> None:
+        """Serve one more student, while others are served; raise PoolFull, and change nothing, without room for it."""
+        pages = await self.call(lambda pool: pool.take_in(student))
+        try:
+            stepper = await asyncio.to_thread(Stepper, student, pages, self._crew, self._config.tiles)
+        except BaseException:
+            self.ask(lambda pool: pool.forget(student))
+            raise
+        await asyncio.wrap_future(self.ask(lambda pool: self._serve(stepper)))
+
+    def _serve(self, stepper: Stepper) -> None:
+        self.steppers[stepper.student.name] = stepper
+        self.students.add(stepper.student)
+
+    def forget(self, name: str) -> None:
+        """Serve a student no longer, in the engine's thread; raise UnknownStudent or StudentInUse."""
+        student = self.students.get(name)
+        self.pool.forget(student)
+        self.students.remove(student)
+        del self.steppers[name]
 
     def act(self, request: ActRequest) -> "asyncio.Future[ActResult]":
         """Step agents once. For each agent, requests are carried out in the order of these calls.

@@ -14,6 +14,7 @@ __all__ = [
     "LogFull",
     "LogUnavailable",
     "NoCommonAncestor",
+    "OperatorOnly",
     "PluresError",
     "PoolFull",
     "QueueFull",
@@ -22,6 +23,7 @@ __all__ = [
     "RateExceeded",
     "RecoveryRefused",
     "StorageFailed",
+    "StudentInUse",
     "StudentMismatch",
     "TaskFailed",
     "TierUnavailable",
@@ -100,6 +102,10 @@ class StorageFailed(PluresError):
     """The disk does not take what is to be saved; nothing of it is kept."""
 
 
+class StudentInUse(PluresError):
+    """Agents of a student are alive, so that it cannot be unloaded."""
+
+
 class StudentMismatch(PluresError):
     """States of one student cannot serve another."""
 
@@ -138,6 +144,10 @@ class DataFolderInUse(PluresError):
 
 class Unauthenticated(PluresError):
     """The call brings no token, or one that nobody has here."""
+
+
+class OperatorOnly(PluresError):
+    """What changes the server for all is not for one of its tenants."""
 
 
 class QuotaExceeded(PluresError):

@@ -14,6 +14,7 @@ from plures_kernels import counter
 
 from .cohort import Cohort, Ordinals
 from .engine import Engine
+from .horizon import enforce
 from .pool import Pool
 from .queue.items import ItemBatch
 from .run import Progress
@@ -108,6 +109,8 @@ class Lanes:
         """The agents are free again."""
         self.drop()
         self.cohort.busy[self.ordinals] = False
+        if self._pool.has(self.cohort):
+            enforce(self._pool, self.cohort, self.ordinals)
 
     def _begin(self, items: ItemBatch, lane_N: NDArray[np.int64]) -> CohortRun:
         task, device, count = task_for(self.cohort.student, items.task), self._pool.device, len(items)

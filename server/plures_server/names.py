@@ -13,6 +13,7 @@ _WORD = r"[a-z][a-z0-9-]{0,62}"
 ID_PATTERN = rf"(?:{_WORD}{TENANT_MARK})?{_WORD}"
 _ID = re.compile(ID_PATTERN)
 _TENANT = re.compile(_WORD)
+_VERSION = re.compile(r"[2-9]|[1-9][0-9]{1,8}")
 
 
 def check_id(identifier: str, what: str) -> str:
@@ -49,3 +50,20 @@ def parse(name: str, collection: str) -> str:
     if found != collection:
         raise InvalidArgument(f"{name[:80]!r} is not a resource name of the form {collection}/…")
     return check_id(identifier, collection.removesuffix("s"))
+
+
+def check_student(identifier: str) -> str:
+    """Return a student's identifier: a name, or `name@version` for versions from 2 on; else raise InvalidArgument."""
+    name, at, version = identifier.partition("@")
+    if at and not _VERSION.fullmatch(version):
+        raise InvalidArgument(f"{identifier[:80]!r} has no version behind its @; versions are whole numbers from 2 on")
+    check_id(name, "student")
+    return identifier
+
+
+def parse_student(name: str) -> str:
+    """The identifier in `students/identifier`."""
+    found, _, identifier = name.partition("/")
+    if found != "students":
+        raise InvalidArgument(f"{name[:80]!r} is not a resource name of the form students/…")
+    return check_student(identifier)

@@ -13,10 +13,12 @@ from .ancestry import Ancestry
 from .cohort import Cohort, Ordinals
 from .durable.journals import Journals
 from .durable.policy import Durability
-from .errors import AlreadyExists, InvalidArgument, PoolFull, UnknownCohort
+from .errors import AlreadyExists, InvalidArgument, PoolFull, StudentInUse, UnknownCohort
+from .horizon import HorizonPolicy
 from .lineage import Event, Kind, Lineage, Parents, Rows
+from .memory import Memory
 from .names import check_id
-from .pages import ColdConfig, Pages, TierUsage, make_pages
+from .pages import ColdConfig, Pages, TierUsage
 from .students import ServedStudent, Students
 
 
@@ -56,12 +58,14 @@ class Pool:
         self._cohorts: dict[str, Cohort] = {}
         self._agents = 0
         self.shares = Shares()
-        self._pages = {student.name: self._make_pages(student) for student in students.all()}
-        self._ancestry = {name: Ancestry(pages) for name, pages in self._pages.items()}
+        # Beyond a page for every agent, one for where its life parted, and one while a wave turns over, there is
+        # nothing to hold.
+        self._memory = Memory(students.all(), device, config.memory_bytes, config.cold, 3 * config.max_agents)
+        self._ancestry = {student.name: Ancestry(self.pages(student)) for student in students.all()}
         self.event_numbers: Iterator[int] = count_from(1)
 
     def pages(self, student: ServedStudent) -> Pages:
-        return self._pages[student.name]
+        return self._memory.of(student)
 
     def ancestry(self, student: ServedStudent) -> Ancestry:
         return self._ancestry[student.name]
@@ -72,17 +76,30 @@ class Pool:
         except KeyError:
             raise UnknownCohort(f"no cohort {name!r} is alive; start it, or list the cohorts") from None
 
+    def has(self, cohort: Cohort) -> bool:
+        """Whether the cohort is alive, and not another of its name."""
+        return self._cohorts.get(cohort.name) is cohort
+
     def all(self) -> list[Cohort]:
         return [self._cohorts[name] for name in sorted(self._cohorts)]
 
-    def start(self, name: str, student: str, count: int, seed: int, durability: Durability | None = None) -> Cohort:
-        """Newborn agents; they own no page before they step."""
-        served = self.students.get(student)
+    def start(
+        self,
+        name: str,
+        student: str,
+        count: int,
+        seed: int,
+        durability: Durability | None = None,
+        horizon_policy: HorizonPolicy | None = None,
+    ) -> Cohort:
+        """Newborn agents of the newest version of a student; they own no page before they step."""
+        served = self.students.newest(student)
         self.check_room(name, count, served)
         self.journals.check(durability)
         birth = Event(next(self.event_numbers), Kind.BIRTH, step=np.zeros(1, np.int64), copies=count)
-        lineage = Lineage(name, student, [birth])
+        lineage = Lineage(name, served.name, [birth])
         cohort = Cohort.newborn(name, served, count, seed, self.ancestry(served).bear(count), lineage)
+        cohort.horizon_policy = horizon_policy or HorizonPolicy.WARN
         self.pages(served).retain(cohort.page)
         return self.admit(cohort, durability)
 
@@ -94,11 +111,12 @@ class Pool:
         name: str,
         seed: int,
         durability: Durability | None = None,
+        horizon_policy: HorizonPolicy | None = None,
     ) -> Cohort:
         """Copies of agents as they are; until one of them steps, copy and original share a page.
 
         The state in which they part is kept for as long as two of them, or of their descendants, can be merged. None as
-        durability stands for that of the source.
+        durability or policy stands for that of the source.
         """
         self.journals.check(durability)
         cohort = self.get(source)
@@ -108,6 +126,7 @@ class Pool:
         self.check_room(name, len(chosen) * copies, cohort.student)
         cohort.anchor[chosen] = self.ancestry(cohort.student).part(cohort.anchor[chosen], cohort.page[chosen], copies)
         forked = cohort.fork(chosen, copies, name, seed)
+        forked.horizon_policy = horizon_policy or cohort.horizon_policy
         forked.lineage = self._forked(cohort, chosen, copies, name)
         self.pages(cohort.student).retain(forked.page)
         self.admit(forked)
@@ -164,7 +183,7 @@ class Pool:
         """Of all, or of what a tenant has, as its quota counts it."""
         if tenant:
             return self._usage_of(tenant)
-        pages = self._pages.values()
+        pages = self._memory.all()
         return PoolUsage(
             agents=self._agents,
             agents_free=self.config.max_agents - self._agents,
@@ -179,16 +198,25 @@ class Pool:
         most_bytes = self.config.memory_bytes if quota.state_bytes is None else quota.state_bytes
         return PoolUsage(share.agents, max(0, most_agents - share.agents), share.state_bytes, most_bytes, [])
 
+    def take_in(self, student: ServedStudent) -> Pages:
+        """Make room for the agents of one more student."""
+        made = self._memory.take_in(student)
+        self._ancestry[student.name] = Ancestry(made)
+        return made
+
+    def forget(self, student: ServedStudent) -> None:
+        """Give up a student's memory; raise StudentInUse while there are agents of it."""
+        alive = [cohort.name for cohort in self.all() if cohort.student is student]
+        if alive or self.pages(student).used:
+            of = f"cohorts {', '.join(alive[:3])}{', …' * (len(alive) > 3)} are" if alive else "a cohort is about to be"
+            raise StudentInUse(f"{of} alive of student {student.name!r}; retire them first")
+        self._memory.forget(student)
+        del self._ancestry[student.name]
+
     def close(self) -> None:
         """Give up what states are kept in."""
-        for pages in self._pages.values():
+        for pages in self._memory.all():
             pages.places.close()
-
-    def _make_pages(self, student: ServedStudent) -> Pages:
-        # Beyond a page for every agent, one for where its life parted, and one while a wave turns over, there is
-        # nothing to hold.
-        config, students = self.config, len(self.students.all())
-        return make_pages(student, self.device, config.memory_bytes, config.cold, students, 3 * config.max_agents)
 
     def check_room(self, name: str, count: int, student: ServedStudent) -> None:
         """Raise unless a cohort of that name and so many agents of a student can be taken in."""

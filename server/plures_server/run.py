@@ -60,6 +60,8 @@ class Run:
         self.episode = episode
         self.tick = 0
         self.recorded = 0
+        # Agents beyond their horizon at the end.
+        self.beyond = 0
         self.advancing = False
         self._stepper = stepper
         # Until the first tick is made, where states come from and go to; then where they are.

@@ -11,6 +11,7 @@ from torch import Tensor
 from .cohort import Cohort, Ordinals
 from .engine import Engine
 from .errors import InvalidArgument
+from .horizon import enforce
 from .pool import Pool
 from .run import Progress, Run
 from .stepper import Stepper
@@ -62,6 +63,8 @@ class CohortRun:
         while self.run.advancing:
             yield
         put_back(pool, self)
+        if pool.has(self.cohort):
+            self.run.beyond = enforce(pool, self.cohort, self.ordinals)
 
 
 def begin(pool: Pool, stepper: Stepper, request: RunRequest) -> CohortRun:

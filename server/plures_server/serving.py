@@ -19,6 +19,7 @@ from .access.door import Door
 from .access.quotas import Quota, Quotas
 from .access.tls import TlsConfig, credentials
 from .attachments import Attachments
+from .catalogue import Catalogue
 from .durable.journals import Journals
 from .durable.keeper import Keeper
 from .durable.lock import held
@@ -56,8 +57,8 @@ async def serve(settings: Settings) -> None:
         store = await stack.enter_async_context(QueueStore(url))
         attachments = await stack.enter_async_context(Attachments(engine, store))
         snapshots = Snapshots(engine, settings.data / "snapshots")
-        queues = QueueService(store, attachments)
-        server, health = make_server(engine, snapshots, queues, _door(settings), settings.access.max_rpcs)
+        queues, catalogue = QueueService(store, attachments), Catalogue(engine, settings.students)
+        server, health = make_server(engine, snapshots, queues, catalogue, _door(settings), settings.access.max_rpcs)
         bind = BindConfig(settings.listen.host, settings.listen.port)
         port = _bind(server, bind, encrypted)
         await server.start()

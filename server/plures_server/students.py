@@ -13,7 +13,7 @@ from plures_students.fused import Step, fused
 from plures_students.model import Student
 
 from .errors import UnknownStudent
-from .names import check_id
+from .names import check_student
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,16 @@ class ServedStudent:
     model: Student
     card: dict[str, Any] = field(repr=False)
     digest: str
+
+    @property
+    def family(self) -> str:
+        """The name without a version."""
+        return self.name.partition("@")[0]
+
+    @property
+    def version(self) -> int:
+        """1, or what stands behind the @."""
+        return int(self.name.partition("@")[2] or 1)
 
     @property
     def config(self) -> StudentConfig:
@@ -61,8 +71,25 @@ class Students:
             known = ", ".join(sorted(self._by_name)) or "none"
             raise UnknownStudent(f"no student {name!r} is loaded; loaded: {known}") from None
 
+    def find(self, name: str) -> ServedStudent | None:
+        """The student of exactly that name, if it is loaded."""
+        return self._by_name.get(name)
+
+    def newest(self, name: str) -> ServedStudent:
+        """The student of a name with a version; of one without, the newest version that is loaded."""
+        versions = [student for student in self._by_name.values() if student.family == name]
+        return max(versions, key=lambda student: student.version, default=None) or self.get(name)
+
     def all(self) -> list[ServedStudent]:
-        return [self._by_name[name] for name in sorted(self._by_name)]
+        by_name = self._by_name
+        return [by_name[name] for name in sorted(by_name)]
+
+    def add(self, student: ServedStudent) -> None:
+        # Other threads look things up meanwhile, in the table that they have.
+        self._by_name = {**self._by_name, student.name: student}
+
+    def remove(self, student: ServedStudent) -> None:
+        self._by_name = {name: other for name, other in self._by_name.items() if name != student.name}
 
 
 def load_students(folder: Path, device: torch.device) -> Students:
@@ -72,11 +99,12 @@ def load_students(folder: Path, device: torch.device) -> Students:
     directories = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not directories:
         raise CheckpointError(f"{folder} holds no students: make one with `plures imitate`")
-    return Students([_load(directory, device) for directory in directories])
+    return Students([load_student(directory, device) for directory in directories])
 
 
-def _load(directory: Path, device: torch.device) -> ServedStudent:
-    name = check_id(directory.name, "student")
+def load_student(directory: Path, device: torch.device) -> ServedStudent:
+    """Load one, named as its folder; raise CheckpointError."""
+    name = check_student(directory.name)
     checkpoint = load_checkpoint(directory, device)
     for entry in ("horizon", "seconds_per_decision"):
         _check_number(checkpoint.card.get(entry), f"{directory / CARD}: {entry}")

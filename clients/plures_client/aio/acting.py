@@ -71,7 +71,7 @@ def act_result(response: ActResponse) -> ActResult:
         log_probs = decode(response.log_probs, np.float32, (len(action), None))
     if response.HasField("step"):
         step = decode(response.step, np.uint64, (len(action),))
-    return ActResult(action, log_probs, step)
+    return ActResult(action, log_probs, step, response.beyond_horizon)
 
 
 class AsyncActStream:

@@ -1,6 +1,11 @@
 """What a server offers: students and tasks."""
 
-from plures.v1.student_pb2 import GetStudentRequest, ListStudentsRequest
+from plures.v1.student_pb2 import (
+    GetStudentRequest,
+    ListStudentsRequest,
+    LoadStudentRequest,
+    UnloadStudentRequest,
+)
 from plures.v1.task_pb2 import ListTasksRequest
 
 from ..errors import NotFound
@@ -17,14 +22,29 @@ class AsyncStudents:
 
     async def list(self) -> list[StudentInfo]:
         """All of them, by name."""
-        answer = await self._wire.call(self._wire.to.students.ListStudents, ListStudentsRequest())
-        return [StudentInfo.read(student) for student in answer.students]
+        pages = self._wire.pages(self._wire.to.students.ListStudents, ListStudentsRequest())
+        return [StudentInfo.read(student) async for page in pages for student in page.students]
 
     async def get(self, name: str) -> StudentInfo:
         """One of them; raise NotFound when none has that name."""
         request = GetStudentRequest(name=full("students", name))
         answer = await self._wire.call(self._wire.to.students.GetStudent, request)
         return StudentInfo.read(answer.student)
+
+    async def load(self, name: str) -> StudentInfo:
+        """Load a checkpoint from the folder of that name in the server's folder of students; `joe@2` is a version.
+
+        Raises:
+            NotFound: no such folder. FailedPrecondition: no good checkpoint. AlreadyExists: loaded with other weights.
+            ResourceExhausted: no memory is left for its agents.
+        """
+        request = LoadStudentRequest(name=full("students", name))
+        answer = await self._wire.call(self._wire.to.students.LoadStudent, request)
+        return StudentInfo.read(answer.student)
+
+    async def unload(self, name: str) -> None:
+        """Forget a student; raise FailedPrecondition while agents of it are alive."""
+        await self._wire.call(self._wire.to.students.UnloadStudent, UnloadStudentRequest(name=full("students", name)))
 
 
 class AsyncTasks:
@@ -35,8 +55,8 @@ class AsyncTasks:
 
     async def list(self) -> list[TaskInfo]:
         """All of them."""
-        answer = await self._wire.call(self._wire.to.tasks.ListTasks, ListTasksRequest())
-        return [TaskInfo.read(task) for task in answer.tasks]
+        pages = self._wire.pages(self._wire.to.tasks.ListTasks, ListTasksRequest())
+        return [TaskInfo.read(task) async for page in pages for task in page.tasks]
 
     async def get(self, name: str) -> TaskInfo:
         """One of them; raise NotFound, with the names there are, when none has that name."""

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Self
+from uuid import uuid4
 
 from plures.v1.agent_pb2 import GetPoolRequest, ListCohortsRequest, StartCohortRequest
 
+from .. import horizon
 from ..credentials import Credentials, Tls
 from ..durability import DurabilityLike
 from ..durability import encode as encode_durability
+from ..horizon import HorizonPolicy
 from ..names import full
 from ..records import CohortInfo, PoolInfo
 from ..whole import whole
@@ -79,23 +82,36 @@ class AsyncCohorts:
         self._wire = wire
 
     async def start(
-        self, name: str, *, student: str, count: int, seed: int = 0, durability: DurabilityLike = None
+        self,
+        name: str,
+        *,
+        student: str,
+        count: int,
+        seed: int = 0,
+        durability: DurabilityLike = None,
+        horizon_policy: HorizonPolicy | None = None,
     ) -> AsyncCohort:
-        """Start `count` newborn agents of a student; `durability` says what of them outlives the server."""
+        """Start `count` newborn agents of a student, its newest version unless one is named (`joe@2`).
+
+        `durability` says what of them outlives the server, `horizon_policy` what becomes of those that outlive their
+        student's horizon; left out, `warn`.
+        """
         request = StartCohortRequest(
             cohort_id=name,
             student=full("students", student),
             count=whole(count, 32, "count"),
             seed=whole(seed, 64, "seed"),
             durability=encode_durability(durability),
+            horizon_policy=horizon.encode(horizon_policy),
+            request_id=uuid4().hex,
         )
         answer = await self._wire.call(self._wire.to.agents.StartCohort, request)
         return started(self._wire, answer.cohort)
 
     async def list(self) -> list[CohortInfo]:
         """All of them, by name."""
-        answer = await self._wire.call(self._wire.to.agents.ListCohorts, ListCohortsRequest())
-        return [CohortInfo.read(cohort) for cohort in answer.cohorts]
+        pages = self._wire.pages(self._wire.to.agents.ListCohorts, ListCohortsRequest())
+        return [CohortInfo.read(cohort) async for page in pages for cohort in page.cohorts]
 
     async def merge(
         self,

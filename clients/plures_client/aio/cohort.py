@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeVar, Unpack
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from plures.v1.agent_pb2 import Cohort, ForkRequest, GetCohortRequest, RetireRequest
 from plures.v1.lineage_pb2 import GetLineageRequest
 
+from .. import horizon
 from .. import ordinals as wire_ordinals
 from ..durability import DurabilityLike
 from ..durability import encode as encode_durability
+from ..horizon import HorizonPolicy
 from ..life import Life
 from ..lineage import Event, Lineage
 from ..names import full, short
@@ -103,6 +106,7 @@ class AsyncCohort:
         copies: int = 1,
         seed: int = 0,
         durability: DurabilityLike = None,
+        horizon_policy: HorizonPolicy | None = None,
     ) -> "AsyncCohort":
         """Start cohort `name` of `copies` copies of each agent as it is now: the first agent's copies come first."""
         request = ForkRequest(
@@ -112,6 +116,8 @@ class AsyncCohort:
             cohort_id=name,
             seed=whole(seed, 64, "seed"),
             durability=encode_durability(durability),
+            horizon_policy=horizon.encode(horizon_policy),
+            request_id=uuid4().hex,
         )
         answer = await self._wire.call(self._wire.to.agents.Fork, request)
         return started(self._wire, answer.cohort)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
+from uuid import uuid4
 
 from plures.v1.agent_pb2 import ANCESTOR_NEAREST, ANCESTOR_NEWBORN, MergeMembers, MergeRequest
 
@@ -45,5 +46,6 @@ async def merge(
         seed=whole(seed, 64, "seed"),
         ancestor=ANCESTOR_NEWBORN if from_newborn else ANCESTOR_NEAREST,
         durability=encode_durability(durability),
+        request_id=uuid4().hex,
     )
     return short((await wire.call(wire.to.agents.Merge, request)).cohort.name)

@@ -1,8 +1,9 @@
 """One channel to one server: deadlines on calls, and every failure as an exception of ours."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import grpc.aio
 from plures.v1.agent_pb2_grpc import AgentServiceStub
@@ -24,6 +25,29 @@ if TYPE_CHECKING:
 
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+REPEATABLE = {
+    "AgentService": ("GetCohort", "ListCohorts", "GetPool", "StartCohort", "Fork", "Merge"),
+    "QueueService": ("GetQueue",),
+    "SnapshotService": ("ListSnapshots",),
+    "StudentService": ("GetStudent", "ListStudents", "LoadStudent"),
+    "TaskService": ("ListTasks",),
+}
+"""Calls that do the same, made once or twice: they change nothing, or bear a `request_id`."""
+_RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{"service": f"plures.v1.{service}", "method": name} for name in names],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+        for service, names in REPEATABLE.items()
+    ]
+}
 OPTIONS = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -34,11 +58,19 @@ OPTIONS = [
     # A server that is just starting is found soon.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.service_config", json.dumps(_RETRIES)),
 ]
 
 Request = TypeVar("Request")
+Page = TypeVar("Page", bound="_Page")
 Response = TypeVar("Response")
 ManyAnswers: TypeAlias = "grpc.aio.UnaryStreamCall[Any, Response] | grpc.aio.StreamStreamCall[Any, Response]"
+
+
+class _Page(Protocol):
+    """A page of a list."""
+
+    next_page_token: str
 
 
 class Stubs:
@@ -84,6 +116,17 @@ class Wire:
             return await method(request, timeout=self.timeout_s)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, self.address) from error
+
+    async def pages(
+        self, method: "grpc.aio.UnaryUnaryMultiCallable[Any, Page]", request: Any
+    ) -> AsyncGenerator["Page", None]:
+        """The pages of a list, from the first to the last."""
+        while True:
+            page = await self.call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     async def answer(
         self, call: "grpc.aio.StreamUnaryCall[Request, Response]", requests: AsyncIterator[Request]

@@ -10,6 +10,7 @@ from ..aio.acting import Seen
 from ..aio.becoming import Became, OnProgress
 from ..aio.cohort import Answer, AsyncCohort, Problem, Strategy
 from ..durability import DurabilityLike
+from ..horizon import HorizonPolicy
 from ..life import Life
 from ..lineage import Lineage
 from ..ordinals import OrdinalsLike
@@ -67,8 +68,11 @@ class Cohort:
         copies: int = 1,
         seed: int = 0,
         durability: DurabilityLike = None,
+        horizon_policy: HorizonPolicy | None = None,
     ) -> "Cohort":
-        forking = self._cohort.fork(name, ordinals, copies=copies, seed=seed, durability=durability)
+        forking = self._cohort.fork(
+            name, ordinals, copies=copies, seed=seed, durability=durability, horizon_policy=horizon_policy
+        )
         return Cohort(self._loop, self._loop.run(forking))
 
     def merge(

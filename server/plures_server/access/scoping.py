@@ -30,7 +30,8 @@ RESOURCES = frozenset(
 
 IDS = frozenset(
     {
-        *("ForkRequest.cohort_id", "ListSnapshotsRequest.page_token", "ListSnapshotsResponse.next_page_token"),
+        *("ForkRequest.cohort_id", "ListCohortsRequest.page_token", "ListCohortsResponse.next_page_token"),
+        *("ListSnapshotsRequest.page_token", "ListSnapshotsResponse.next_page_token"),
         *("MergeRequest.cohort_id", "RestoreRequest.cohort_id", "SnapshotRequest.snapshot_id"),
         *("StartCohortRequest.cohort_id", "UploadSnapshotRequest.snapshot_id"),
     }

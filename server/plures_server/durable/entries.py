@@ -32,10 +32,15 @@ def act(request: "ActRequest", actions_crc32: int) -> log_pb2.LogEntry:
     return log_pb2.LogEntry(act=log_pb2.LoggedAct(request=message, actions_crc32=actions_crc32))
 
 
-def fork(source: str, ordinals: "Ordinals | None", copies: int, name: str, seed: int) -> log_pb2.LogEntry:
+def fork(source: str, ordinals: "Ordinals | None", copies: int, made: "Cohort") -> log_pb2.LogEntry:
     """A fork into the same family."""
     message = agent_pb2.ForkRequest(
-        name=_cohort(source), ordinals=_ordinals(ordinals), copies=copies, cohort_id=name, seed=seed
+        name=_cohort(source),
+        ordinals=_ordinals(ordinals),
+        copies=copies,
+        cohort_id=made.name,
+        seed=made.seed,
+        horizon_policy=agent_pb2.HorizonPolicy.ValueType(made.horizon_policy),
     )
     return log_pb2.LogEntry(fork=message)
 

@@ -93,7 +93,7 @@ class Journals:
         if journal is not None and journal.logs and durability in (None, inherited):
             journal.cohorts[fork.name] = fork
             fork.journal = journal
-            self._log(journal, partial(entries.fork, source.name, ordinals, copies, fork.name, fork.seed))
+            self._log(journal, partial(entries.fork, source.name, ordinals, copies, fork))
         else:
             self.open(fork, durability or inherited)
 

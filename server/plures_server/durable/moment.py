@@ -40,7 +40,12 @@ def take_moment(pool: Pool, journal: Journal) -> Moment | None:
     journal.changed, journal.ticks, journal.agent_steps, journal.log_bytes = False, 0, 0, 0
     family = log_pb2.LogCheckpoint(durability=durability_message(journal.durability), run_count=journal.run_count)
     for name, cohort in journal.cohorts.items():
-        family.cohorts.add(name=name, parent=cohort.parent, config_digest=config_digest(cohort.student))
+        family.cohorts.add(
+            name=name,
+            parent=cohort.parent,
+            config_digest=config_digest(cohort.student),
+            horizon_policy=cohort.horizon_policy.value,
+        )
     frozen = {name: freeze(pool, cohort) for name, cohort in journal.cohorts.items()}
     return Moment(frozen, family, _spot(pool.journals.committer, journal))
 

@@ -17,6 +17,7 @@ from plures.v1 import log_pb2
 
 from ..engine import Engine
 from ..errors import DamagedLog, InvalidArgument, PluresError, RecoveryRefused, StudentMismatch
+from ..horizon import HorizonPolicy, policy_from
 from ..manifest import MANIFEST
 from ..names import ID_PATTERN, check_id
 from ..restoring import admit, choose, needed, student_for
@@ -139,7 +140,9 @@ def _load(engine: Engine, folder: Path, logged: log_pb2.LoggedCohort) -> None:
     for shard in read_pages(source, manifest):
         pages.put(*needed(chosen, handles, shard, first))
         first += len(shard)
-    admit(engine.pool, logged.name, None, manifest, chosen, handles).parent = logged.parent
+    cohort = admit(engine.pool, logged.name, None, manifest, chosen, handles)
+    cohort.parent = logged.parent
+    cohort.horizon_policy = policy_from(logged.horizon_policy) or HorizonPolicy.WARN
     pages.release(handles)
 
 

@@ -10,6 +10,7 @@ from ..act import Actor
 from ..act_request import ActResult
 from ..engine import Engine
 from ..errors import DamagedLog, PluresError
+from ..horizon import policy_from
 from ..rpc.act_stream import act_request
 from ..rpc.convert import array_from, ordinals_from, torch_from
 from ..rpc.tasks import run_request
@@ -30,7 +31,7 @@ class Replay:
         self.run_count = run_count
         self._pool = engine.pool
         self._steppers = engine.steppers
-        self._actor = Actor(engine.pool, engine.steppers)
+        self._actor = Actor(engine.pool, engine.steppers, enforcing=False)
         self._acting: list[tuple[Future[ActResult], int]] = []
         self._runs: dict[int, tuple[CohortRun, log_pb2.LoggedTicks]] = {}
         self._do: dict[str, Callable[[log_pb2.LogEntry], None]] = {
@@ -81,7 +82,8 @@ class Replay:
 
     def _fork(self, entry: log_pb2.LogEntry) -> None:
         request, source = entry.fork, names.parse(entry.fork.name, "cohorts")
-        self._pool.fork(source, ordinals_from(request.ordinals), request.copies, request.cohort_id, request.seed)
+        ordinals, policy = ordinals_from(request.ordinals), policy_from(request.horizon_policy)
+        self._pool.fork(source, ordinals, request.copies, request.cohort_id, request.seed, horizon_policy=policy)
 
     def _retire(self, entry: log_pb2.LogEntry) -> None:
         self._pool.retire(names.parse(entry.retire.name, "cohorts"), ordinals_from(entry.retire.ordinals))

@@ -44,6 +44,12 @@ class FreeList:
         """From now on all numbers below `end` are there."""
         self._end = end
 
+    def shrink(self, count: int) -> int:
+        """From now on so many of the highest numbers, or as many of them as were never taken, are not there."""
+        gone = min(count, self._end - self._untouched)
+        self._end -= gone
+        return gone
+
     def _take_given_back(self, count: int) -> list[Numbers]:
         taken: list[Numbers] = []
         while count and self._given_back:

@@ -3,7 +3,7 @@
 Shapes: B rows of a wave, N pages, F floats of a page.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ class Pages:
         self._references = np.zeros(places.capacity, np.int32)
         self._references[NEWBORN] = 1
         self._handles = FreeList(NEWBORN + 1, places.capacity)
+        self._lent = 0
 
     @property
     def data(self) -> Tensor:
@@ -53,7 +54,7 @@ class Pages:
     @property
     def capacity(self) -> int:
         """Pages that can be in use at the same time, the newborn page among them."""
-        return self.places.capacity
+        return self.places.capacity - self._lent
 
     @property
     def page_bytes(self) -> int:
@@ -70,7 +71,22 @@ class Pages:
 
     def usage(self) -> list[TierUsage]:
         """What lies in each tier, from the hottest on."""
-        return self.places.usage(self.used)
+        hottest, *colder = self.places.usage(self.used)
+        lent = self._lent * self.page_bytes
+        return [replace(hottest, bytes_capacity=hottest.bytes_capacity - lent), *colder]
+
+    def lend(self, count: int) -> int:
+        """Do without so many pages, or as many of them as memory was never taken for; says how many those are."""
+        if self.places.most_rows is not None or self.data.device.type != "cpu":
+            return 0
+        lent = self._handles.shrink(count)
+        self._lent += lent
+        return lent
+
+    def take_back(self, count: int) -> None:
+        """Have pages again that were lent."""
+        self._lent -= count
+        self._handles.grow(self.capacity)
 
     def references(self, pages: Handles) -> NDArray[np.int32]:
         return self._references[pages]

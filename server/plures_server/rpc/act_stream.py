@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from plures.v1 import agent_pb2 as pb
@@ -17,13 +18,24 @@ MAX_IN_FLIGHT = 64
 """Requests taken in before their answers are sent: what a slow reader can pile up."""
 
 
+@dataclass(frozen=True)
+class _Due:
+    """An answer that is due."""
+
+    id: int
+    cohort: str
+    result: "asyncio.Future[ActResult]"
+
+
 class ActStream:
     """Takes requests in and gives answers out at the same time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
-        self._answers: asyncio.Queue[tuple[int, asyncio.Future[ActResult]] | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[_Due | None] = asyncio.Queue()
+        # Agents that the last answers counted beyond their horizon, by cohort.
+        self.beyond: dict[str, int] = {}
 
     async def serve(self, requests: AsyncIterator[pb.ActRequest]) -> AsyncGenerator[pb.ActResponse, None]:
         """An answer to each request. A refused request is answered by an error, and the stream goes on."""
@@ -31,8 +43,11 @@ class ActStream:
         reader = asyncio.create_task(self._take_in(requests))
         reader.add_done_callback(lambda _: self._answers.put_nowait(None))
         try:
-            while (answer := await self._answers.get()) is not None:
-                yield await _response(*answer)
+            while (due := await self._answers.get()) is not None:
+                response = await _response(due)
+                if response.beyond_horizon:
+                    self.beyond[due.cohort] = response.beyond_horizon
+                yield response
                 self._room.release()
             await reader
         finally:
@@ -42,7 +57,7 @@ class ActStream:
     async def _take_in(self, requests: AsyncIterator[pb.ActRequest]) -> None:
         async for request in requests:
             await self._room.acquire()
-            self._answers.put_nowait((request.id, self._begin(request)))
+            self._answers.put_nowait(_Due(request.id, request.cohort, self._begin(request)))
 
     def _begin(self, request: pb.ActRequest) -> "asyncio.Future[ActResult]":
         """Hand the request to the engine at once, so that requests are carried out in the order sent."""
@@ -56,19 +71,25 @@ class ActStream:
     def _forget_rest(self) -> None:
         """Nobody asks any more how the requests in flight end; asyncio would complain of errors that nobody saw."""
         while not self._answers.empty():
-            if (answer := self._answers.get_nowait()) is not None and not answer[1].cancel():
+            if (due := self._answers.get_nowait()) is not None and not due.result.cancel():
                 with contextlib.suppress(asyncio.CancelledError):
-                    answer[1].exception()
+                    due.result.exception()
 
 
-async def _response(identifier: int, future: "asyncio.Future[ActResult]") -> pb.ActResponse:
+def beyond_horizon(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    """Trailing metadata: how many agents of which cohorts, by their short names, are beyond their horizon."""
+    return tuple(("plures-beyond-horizon", f"{name.rpartition('/')[2]}={count}") for name, count in counts.items())
+
+
+async def _response(due: _Due) -> pb.ActResponse:
     try:
-        result = await future
+        result = await due.result
     except Exception as error:  # noqa: BLE001 - answered in its place, so that the stream goes on
-        return pb.ActResponse(id=identifier, error=item_error(error))
+        return pb.ActResponse(id=due.id, error=item_error(error))
     log_probs = None if result.log_probs is None else tensor_to(result.log_probs)
     step = None if result.step is None else tensor_to(result.step.astype(np.uint64))
-    return pb.ActResponse(id=identifier, action=tensor_to(result.action), log_probs=log_probs, step=step)
+    action = tensor_to(result.action)
+    return pb.ActResponse(id=due.id, action=action, log_probs=log_probs, step=step, beyond_horizon=result.beyond)
 
 
 def act_request(request: pb.ActRequest) -> ActRequest:

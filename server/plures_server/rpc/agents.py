@@ -14,16 +14,19 @@ from ..access import caller
 from ..cohort import Cohort
 from ..durable.policy import Durability, durability_from, durability_message
 from ..engine import Engine
+from ..horizon import policy_from
 from ..lineage import history
 from ..merge import merge
 from ..pool import Pool
 from ..snapshots import Snapshots
 from ..transfer import Progress
 from . import become_stream
-from .act_stream import ActStream
+from .act_stream import ActStream, beyond_horizon
 from .convert import ordinals_from
 from .lineage import lineage_messages
 from .merging import merge_request
+from .once import Once
+from .paging import page_of
 from .snapshots import progress_message, snapshot_message
 
 
@@ -33,14 +36,18 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     def __init__(self, engine: Engine, snapshots: Snapshots) -> None:
         self._engine = engine
         self._snapshots = snapshots
+        self._once = Once()
 
     async def StartCohort(self, request: pb.StartCohortRequest, context: Any) -> pb.StartCohortResponse:
-        student, durability = names.parse(request.student, "students"), durability_from(request.durability)
-        message = await self._engine.call(
-            lambda pool: cohort_message(
-                pool, pool.start(request.cohort_id, student, request.count, request.seed, durability)
+        student, durability = names.parse_student(request.student), durability_from(request.durability)
+        policy = policy_from(request.horizon_policy)
+
+        def start(pool: Pool) -> pb.Cohort:
+            return cohort_message(
+                pool, pool.start(request.cohort_id, student, request.count, request.seed, durability, policy)
             )
-        )
+
+        message = await self._once.do(caller.tenant.get(), request, lambda: self._engine.call(start))
         return pb.StartCohortResponse(cohort=message)
 
     async def GetCohort(self, request: pb.GetCohortRequest, context: Any) -> pb.GetCohortResponse:
@@ -49,17 +56,23 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         return pb.GetCohortResponse(cohort=message)
 
     async def ListCohorts(self, request: pb.ListCohortsRequest, context: Any) -> pb.ListCohortsResponse:
-        messages = await self._engine.call(lambda pool: [cohort_message(pool, cohort) for cohort in pool.all()])
-        return pb.ListCohortsResponse(cohorts=messages)
+        def listed(pool: Pool) -> tuple[list[pb.Cohort], str]:
+            page, token = page_of(pool.all(), request, lambda cohort: cohort.name)
+            return [cohort_message(pool, cohort) for cohort in page], token
+
+        messages, token = await self._engine.call(listed)
+        return pb.ListCohortsResponse(cohorts=messages, next_page_token=token)
 
     async def Fork(self, request: pb.ForkRequest, context: Any) -> pb.ForkResponse:
         source, ordinals = names.parse(request.name, "cohorts"), ordinals_from(request.ordinals)
-        durability = durability_from(request.durability)
-        message = await self._engine.call(
-            lambda pool: cohort_message(
-                pool, pool.fork(source, ordinals, request.copies, request.cohort_id, request.seed, durability)
+        durability, policy = durability_from(request.durability), policy_from(request.horizon_policy)
+
+        def fork(pool: Pool) -> pb.Cohort:
+            return cohort_message(
+                pool, pool.fork(source, ordinals, request.copies, request.cohort_id, request.seed, durability, policy)
             )
-        )
+
+        message = await self._once.do(caller.tenant.get(), request, lambda: self._engine.call(fork))
         return pb.ForkResponse(cohort=message)
 
     async def Retire(self, request: pb.RetireRequest, context: Any) -> pb.RetireResponse:
@@ -67,7 +80,10 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         return pb.RetireResponse(retired=await self._engine.call(lambda pool: pool.retire(name, ordinals)))
 
     async def Merge(self, request: pb.MergeRequest, context: Any) -> pb.MergeResponse:
-        cohort = await self._engine.drive(merge(self._engine.pool, merge_request(request)))
+        wanted = merge_request(request)
+        cohort = await self._once.do(
+            caller.tenant.get(), request, lambda: self._engine.drive(merge(self._engine.pool, wanted))
+        )
         return pb.MergeResponse(cohort=await self._engine.call(lambda pool: cohort_message(pool, cohort)))
 
     async def GetLineage(
@@ -112,9 +128,11 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         )
 
     async def Act(self, request_iterator: AsyncIterator[pb.ActRequest], context: Any) -> AsyncIterator[pb.ActResponse]:
-        async with aclosing(ActStream(self._engine).serve(request_iterator)) as responses:
+        stream = ActStream(self._engine)
+        async with aclosing(stream.serve(request_iterator)) as responses:
             async for response in responses:
                 yield response
+        context.set_trailing_metadata(beyond_horizon(stream.beyond))
 
     async def Become(
         self, request_iterator: AsyncIterator[become_pb2.BecomeRequest], context: Any
@@ -138,5 +156,6 @@ def cohort_message(pool: Pool, cohort: Cohort) -> pb.Cohort:
         state_bytes=pool.own_bytes(cohort),
         min_step=least,
         max_step=most,
+        horizon_policy=pb.HorizonPolicy.ValueType(cohort.horizon_policy),
         durability=durability_message(Durability() if cohort.journal is None else cohort.journal.durability),
     )

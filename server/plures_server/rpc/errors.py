@@ -13,6 +13,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from plures.v1 import tensor_pb2
+from plures_students.errors import CheckpointError
 
 from .. import errors
 from .wrapping import HEALTH, Context, Continuation, Stream, Streamed, Unary, wrapped
@@ -31,6 +32,8 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.AgentsBusy: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StorageFailed: grpc.StatusCode.FAILED_PRECONDITION,
+    CheckpointError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.StudentInUse: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StudentMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TierUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TaskFailed: grpc.StatusCode.ABORTED,
@@ -41,6 +44,7 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.LogFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.RateExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.OperatorOnly: grpc.StatusCode.PERMISSION_DENIED,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.RecoveryRefused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.DamagedLog: grpc.StatusCode.DATA_LOSS,

@@ -19,6 +19,7 @@ from plures.v1 import (
 )
 
 from ..access.door import Door
+from ..catalogue import Catalogue
 from ..engine import Engine
 from ..snapshots import Snapshots
 from .agents import AgentService
@@ -55,13 +56,13 @@ class BindConfig:
 
 
 def make_server(
-    engine: Engine, snapshots: Snapshots, queues: QueueService, door: Door, max_rpcs: int
+    engine: Engine, snapshots: Snapshots, queues: QueueService, catalogue: Catalogue, door: Door, max_rpcs: int
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """The server with all services added, and its health; bind and start it."""
     server = grpc.aio.server(
         options=_OPTIONS, interceptors=[ErrorInterceptor(), GuardInterceptor(door)], maximum_concurrent_rpcs=max_rpcs
     )
-    student_pb2_grpc.add_StudentServiceServicer_to_server(StudentService(engine.students), server)
+    student_pb2_grpc.add_StudentServiceServicer_to_server(StudentService(engine.students, catalogue), server)
     agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(engine, snapshots), server)
     task_pb2_grpc.add_TaskServiceServicer_to_server(TaskService(engine), server)
     queue_pb2_grpc.add_QueueServiceServicer_to_server(queues, server)

@@ -17,7 +17,9 @@ from ..errors import InvalidArgument
 from ..run import Progress
 from ..runs import RunRequest, begin, put_back, run_to_end
 from ..tasks import TASKS, Task
+from .act_stream import beyond_horizon
 from .convert import ordinals_from, tensor_to, torch_from, typed_array
+from .paging import page_of
 
 SUMMARY_ROWS = 65_536
 """Agents whose summaries go in one message."""
@@ -30,7 +32,8 @@ class TaskService(task_pb2_grpc.TaskServiceServicer):
         self._engine = engine
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Any) -> pb.ListTasksResponse:
-        return pb.ListTasksResponse(tasks=[task_message(name, task) for name, task in sorted(TASKS.items())])
+        page, token = page_of(sorted(TASKS), request, str)
+        return pb.ListTasksResponse(tasks=[task_message(name, TASKS[name]) for name in page], next_page_token=token)
 
     async def RunTask(self, request: pb.RunTaskRequest, context: Any) -> AsyncIterator[pb.RunTaskResponse]:
         wanted = run_request(request)
@@ -41,6 +44,8 @@ class TaskService(task_pb2_grpc.TaskServiceServicer):
             async for progress in slices:
                 for response in _progress_messages(progress):
                     yield response
+        if begun.run.beyond:
+            context.set_trailing_metadata(beyond_horizon({begun.cohort.name: begun.run.beyond}))
         summary = begun.run.episode.summary().cpu().numpy()
         for first in range(0, len(summary), SUMMARY_ROWS):
             rows = tensor_to(summary[first : first + SUMMARY_ROWS])

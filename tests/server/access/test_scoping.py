@@ -18,6 +18,9 @@ FILES = (ag, become_pb2, lineage_pb2, qu, snapshot_pb2, student_pb2, task_pb2, t
 SHARED = {
     *("ActResponse", "Cohort.student", "EnqueueRequest.submit_id", "EnqueueResponse.submit_id", "FileChunk.file"),
     *("GetLineageResponse.student", "GetPoolResponse.device", "GetStudentRequest.name", "ItemError.reason"),
+    *("ForkRequest.request_id", "MergeRequest.request_id", "StartCohortRequest.request_id"),
+    *("ListStudentsRequest.page_token", "ListStudentsResponse.next_page_token", "ListTasksRequest.page_token"),
+    *("ListTasksResponse.next_page_token", "LoadStudentRequest.name", "UnloadStudentRequest.name"),
     *("ResultsRequest.cursor", "ResultsResponse.cursor", "RunTaskRequest.task", "Snapshot.digest", "Snapshot.student"),
     *("StartCohortRequest.student", "Student.action_space", "Student.card", "Student.digest", "Student.name"),
     *("Student.observation_space", "Student.rule", "Task.action_space", "Task.name", "Task.observation_space"),
