@@ -2,8 +2,9 @@
 
 from .fidelity import fidelity
 from .horizon import horizon
+from .identify import identify
 from .imitate import imitate
 from .lives import lives
 from .recover import recover
 
-__all__ = ["fidelity", "horizon", "imitate", "lives", "recover"]
+__all__ = ["fidelity", "horizon", "identify", "imitate", "lives", "recover"]

@@ -12,7 +12,7 @@ _INK = "#d1603d"
 
 def draw_matrices(path: Path, report: dict[str, Any]) -> None:
     """Confusion and inversion matrix, side by side, as a PNG."""
-    figure, saved = _figure((10.4, 5.2))
+    figure, saved = figure_and_saver((10.4, 5.2))
     names = [name.replace("_", " ") for name in report["algorithms"]]
     titles = {"confusion": "Taken for, given what it was", "inversion": "What it was, given what it is taken for"}
     for place, (kind, title) in enumerate(titles.items(), 1):
@@ -37,7 +37,7 @@ def draw_parameters(path: Path, report: dict[str, Any]) -> None:
     """Every parameter as it was and as it was found, life by life, as a PNG."""
     panels = [(name, key, found) for name, many in report["parameters"].items() for key, found in many.items()]
     columns = 5
-    figure, saved = _figure((10.4, 2.1 * -(-len(panels) // columns)))
+    figure, saved = figure_and_saver((10.4, 2.1 * -(-len(panels) // columns)))
     for place, (name, key, found) in enumerate(panels, 1):
         axes = figure.add_subplot(-(-len(panels) // columns), columns, place)
         both = [min(found["true"] + found["found"]), max(found["true"] + found["found"])]
@@ -49,7 +49,7 @@ def draw_parameters(path: Path, report: dict[str, Any]) -> None:
     saved(path)
 
 
-def _figure(inches: tuple[float, float]) -> tuple[Any, Any]:
+def figure_and_saver(inches: tuple[float, float]) -> tuple[Any, Any]:
     """A figure in the style of all, and what saves it."""
     # Imported here: what does not draw needs no matplotlib.
     import matplotlib as mpl
