@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from hashlib import sha256
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from plures.v1.queue_pb2 import ResultsResponse, TaskItems
 
+from .counter import bits
 from .errors import InvalidArgument
 from .names import full, short
 from .tensors import cast, decode, encode
 
 # Legend: I items, P parameters, S columns of a summary.
+
+Rows: TypeAlias = NDArray[np.integer] | NDArray[np.bool_] | slice
+ATTEMPT_STREAM = 16
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,32 @@ class Items:
     def total_steps(self) -> int:
         """Steps of all items together."""
         return int(self.steps.sum(dtype=np.int64))
+
+    def rows(self, rows: "Rows") -> Self:
+        """Some of the items, in this order; one may be named more than once."""
+        return replace(
+            self,
+            item=self.item[rows],
+            parameters=self.parameters[rows],
+            seed=self.seed[rows],
+            steps=self.steps[rows],
+        )
+
+    def again(self, times: int, first: int = 0) -> Self:
+        """Each item `times` times, one behind the other: its attempts number `first`, first + 1, ….
+
+        Each attempt has a seed of its own; that of attempt 0 is the item's.
+        """
+        repeated = self.rows(np.repeat(np.arange(len(self)), times))
+        attempt = np.tile(np.arange(first, first + times, dtype=np.uint64), len(self))
+        return replace(repeated, seed=np.where(attempt, bits(repeated.seed, attempt, ATTEMPT_STREAM), repeated.seed))
+
+    def digest(self) -> str:
+        """What tells these items from others: a SHA-256 of all that they are."""
+        parts = (self.item, self.parameters, self.seed, self.steps)
+        return sha256(
+            b"".join([self.task.encode(), *(np.ascontiguousarray(part).tobytes() for part in parts)])
+        ).hexdigest()
 
     def numbered_from(self, first: int) -> Self:
         """The same items, called first, first + 1, …"""
@@ -95,8 +126,12 @@ class ResultBatch:
             ordinal=decode(message.ordinal, np.uint32, (len(item),)),
         )
 
+    def rows(self, rows: Rows) -> "ResultBatch":
+        """Some of them."""
+        return replace(self, item=self.item[rows], summary=self.summary[rows], ordinal=self.ordinal[rows])
 
-def seeds(seed: int, count: int) -> NDArray[np.uint64]:
+
+def seeds(seed: int | Sequence[int], count: int) -> NDArray[np.uint64]:
     """`count` seeds that follow from one."""
     return np.random.SeedSequence(seed).generate_state(count, np.uint64).astype(np.uint64)
 

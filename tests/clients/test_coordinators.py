@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from plures_client import AsyncClient, Client, Items
-from plures_client.coordinators import Halving, Map, Schedule, progress_bar, workshop
+from plures_client.coordinators import Halving, Map, Schedule, persistence, progress_bar, workshop
 from plures_client.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from plures_client.problems import BestArm
 
@@ -229,7 +229,7 @@ async def test_work_that_nobody_does_any_more_is_not_waited_for(server, name, op
 
 
 def test_a_server_that_dies_is_not_waited_for_long(launch_server, monkeypatch):
-    monkeypatch.setattr(workshop, "PATIENCE", 2)
+    monkeypatch.setattr(persistence, "PATIENCE", 2)
     server = launch_server()
     with Client(server.address) as client:
         cohort = client.cohorts.start("joe", student="bandit", count=100)

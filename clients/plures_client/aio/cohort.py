@@ -196,6 +196,10 @@ class AsyncCohort:
         """A task of the same server; raise NotFound, with the names there are, when none has that name."""
         return await AsyncTasks(self._wire).get(name)
 
+    def beside(self, name: str) -> "AsyncCohort":
+        """A handle on another cohort of the same server, whether or not there is one of that name."""
+        return AsyncCohort(self._wire, name)
+
     def queue(self, name: str) -> AsyncQueue:
         """A queue of the same server."""
         return AsyncQueue(self._wire, name)

@@ -1,12 +1,13 @@
 """What a coordinator is given: a problem says how to split and combine, a strategy says who works on what."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..items import Items
+from ..items import Items, Rows
 from ..results import column
 from .schedule import Schedule
 
@@ -14,6 +15,7 @@ from .schedule import Schedule
 
 Answer = TypeVar("Answer", covariant=True)
 Evidence = TypeVar("Evidence")
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,102 @@ class Results:
         """The column [I] of the summary that has this name."""
         return column(self.summary, self.columns, name)
 
+    def __len__(self) -> int:
+        return len(self.summary)
+
+    def replaced(self, rows: Rows, others: "Results") -> "Results":
+        """These, but for some rows, which are those of `others`."""
+        summary, ordinal = self.summary.copy(), self.ordinal.copy()
+        summary[rows], ordinal[rows] = others.summary, others.ordinal
+        return Results(summary, self.columns, ordinal)
+
+    def rows(self, rows: Rows) -> "Results":
+        """The results of some of the items, in this order."""
+        return Results(self.summary[rows], self.columns, self.ordinal[rows])
+
+    @classmethod
+    def join(cls, parts: "Sequence[Results]") -> "Results":
+        """Results behind each other; at least one part, all of the same columns."""
+        summary, ordinal = (np.concatenate([getattr(part, name) for part in parts]) for name in ("summary", "ordinal"))
+        return cls(summary, parts[0].columns, ordinal)
+
 
 class Problem(Protocol[Answer]):
-    """For `Map`: a problem that falls into items once."""
+    """What every strategy takes: a problem that falls into items, whose results make an answer."""
 
     def split(self) -> Items: ...
     def combine(self, results: Results) -> Answer: ...
+
+
+class Scored(Problem[Answer], Protocol[Answer]):
+    """For `BestOf`: a problem that can tell how good a result is."""
+
+    def score(self, results: Results) -> NDArray[np.floating]:
+        """One number a result [I]; higher is better."""
+        ...
+
+
+class Choosing(Problem[Answer], Protocol[Answer]):
+    """For `Vote`: a problem whose results are choices."""
+
+    def choice(self, results: Results) -> NDArray[np.integer]:
+        """What each result chose [I]."""
+        ...
+
+
+class Lasting(Scored[Answer], Protocol[Answer]):
+    """For `Particles` and `Pool`: a problem that is worked on in rounds, each going on where the last one ended."""
+
+    def go_on(self, items: Items, results: Results, number: int) -> Items:
+        """The items of round `number` (from 1), row by row after those that had these results."""
+        ...
+
+
+class Portioned(Protocol[Part]):
+    """For `MapReduce`: more items than one would hold at once, whose parts of the answer can be put together."""
+
+    def portions(self) -> Iterable[Items]: ...
+    def combine(self, results: Results) -> Part:
+        """What a portion's results say."""
+        ...
+
+    def reduce(self, one: Part, other: Part) -> Part:
+        """Both together; in whatever order portions are put together, the answer is the same."""
+        ...
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Items of a tree and their results: row i grew out of row `parent[i]` (−1: a root), `depth[i]` levels below it."""
+
+    items: Items
+    results: Results
+    parent: NDArray[np.int64]
+    depth: int
+
+
+@dataclass(frozen=True)
+class Children:
+    """The items that nodes of a level ask for: item i on behalf of row `parent[i]` of that level."""
+
+    items: Items
+    parent: NDArray[np.int64]
+
+
+class Branching(Protocol[Answer]):
+    """For `Tree`: a problem whose items' results say what to ask next."""
+
+    def split(self) -> Items:
+        """The roots."""
+        ...
+
+    def grow(self, level: Nodes) -> Children | None:
+        """What the nodes of a level ask for; None: nothing more."""
+        ...
+
+    def combine(self, levels: "Sequence[Nodes]") -> Answer:
+        """The answer, from all levels, the roots first."""
+        ...
 
 
 class Heat(Protocol):

@@ -34,6 +34,12 @@ class Tray:
     def is_full(self) -> bool:
         return bool(self._filled.all())
 
+    def holds(self, item: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of these items are on this tray."""
+        place = item.astype(np.int64) - self._first
+        held: NDArray[np.bool_] = (place >= 0) & (place < len(self._filled))
+        return held
+
     def put(self, batch: ResultBatch) -> None:
         """Take results; raise DataLoss for an item that is not ours, or has its result already."""
         place: NDArray[Any] = batch.item.astype(np.int64) - self._first

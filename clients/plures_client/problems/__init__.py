@@ -1,5 +1,23 @@
-"""Problems that ship with the client."""
+"""Problems that ship with the client, each with a check that its answer is right."""
 
 from .best_arm import BestArm, BestArmAnswer
+from .functions import Function
+from .goal_search import Exploration, Found, GoalSearch
+from .minimise import Minimise, Minimum
+from .portfolio import Earned, Portfolio, World
+from .regions import Regions
 
-__all__ = ["BestArm", "BestArmAnswer"]
+__all__ = [
+    "BestArm",
+    "BestArmAnswer",
+    "Earned",
+    "Exploration",
+    "Found",
+    "Function",
+    "GoalSearch",
+    "Minimise",
+    "Minimum",
+    "Portfolio",
+    "Regions",
+    "World",
+]

@@ -15,7 +15,7 @@ TASKS: dict[str, Task] = {
     "bandit": Bandit(arms=2),
     "maze": Maze(),
     "minimise": Minimise(),
-    "restless_bandit": RestlessBandit(arms=2),
+    "restless-bandit": RestlessBandit(arms=2),
 }
 
 

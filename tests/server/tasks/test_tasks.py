@@ -106,10 +106,10 @@ def test_a_maze_without_walls_is_the_dark_room_of_the_teachers() -> None:
 
 def test_a_restless_bandit_drifts_as_its_twin() -> None:
     count, steps = 8, 60
-    parameters = parameters_of("restless_bandit", count, seed=3)
-    TASKS["restless_bandit"].check(parameters.float())
-    actions_TB, seed_B = actions_of("restless_bandit", steps, count, seed=4), torch.arange(count) - 3
-    _, reward_TB, _, summary = play("restless_bandit", parameters, actions_TB, seed_B)
+    parameters = parameters_of("restless-bandit", count, seed=3)
+    TASKS["restless-bandit"].check(parameters.float())
+    actions_TB, seed_B = actions_of("restless-bandit", steps, count, seed=4), torch.arange(count) - 3
+    _, reward_TB, _, summary = play("restless-bandit", parameters, actions_TB, seed_B)
     for b in range(count):
         twin = twins.Restless(parameters[b].tolist(), int(seed_B[b]), steps)
         assert [twin.step(int(a)) for a in actions_TB[:, b]] == reward_TB[:, b].tolist()
@@ -121,13 +121,13 @@ def test_copies_that_watch_the_same_source_see_the_same_drift() -> None:
     """From another time on, too, once they are told where it stands then."""
     whole = torch.tensor([[0.3, 0.6, 5, 6, 1, 0, 0.1]])
     nobody = torch.zeros(1, dtype=torch.int64)
-    episode = TASKS["restless_bandit"].begin(whole, nobody, nobody + 30)
+    episode = TASKS["restless-bandit"].begin(whole, nobody, nobody + 30)
     chances = []
     for tick in range(30):
         chances.append(episode._chance_BA[0].clone())  # type: ignore[attr-defined]
         episode.step(slice(0, 1), nobody, tick)
     later = torch.cat([chances[20].flip(0), torch.tensor([6.0, 5, 1, 20, 0.1])])[None]
-    episode = TASKS["restless_bandit"].begin(later, nobody + 9, nobody + 10)
+    episode = TASKS["restless-bandit"].begin(later, nobody + 9, nobody + 10)
     for tick in range(10):
         assert torch.equal(episode._chance_BA[0].flip(0), chances[20 + tick])  # type: ignore[attr-defined]
         episode.step(slice(0, 1), nobody, tick)
@@ -138,7 +138,7 @@ def test_steps_of_a_drift_have_the_size_that_is_asked_for() -> None:
     row = torch.tensor([[0.5, 0.5, 0, 0, 0, 0, 0.02]]).repeat(count, 1)
     row[:, 2], row[:, 3] = torch.arange(count), torch.arange(count) + count
     nobody = torch.zeros(count, dtype=torch.int64)
-    episode = TASKS["restless_bandit"].begin(row, nobody, nobody + 1)
+    episode = TASKS["restless-bandit"].begin(row, nobody, nobody + 1)
     episode.step(slice(0, count), nobody, 0)
     moved = episode._chance_BA - 0.5  # type: ignore[attr-defined]
     assert abs(float(moved.mean())) < 5 * 0.02 / (2 * count) ** 0.5
@@ -203,10 +203,10 @@ def test_good_parameters_are_taken(name: str) -> None:
         ("maze", 11, 0, "episode 0.0 of row 2"),
         ("maze", 11, float("nan"), "episode nan of row 2"),
         ("maze", 0, 511, "start 0 of row 2 is within a wall"),
-        ("restless_bandit", 1, 1.5, "p_1 1.5 of row 2 is not between 0 and 1"),
-        ("restless_bandit", 2, 0.5, "source_0 0.5 of row 2 is not a whole number"),
-        ("restless_bandit", 5, -1, "time -1.0 of row 2"),
-        ("restless_bandit", 6, float("nan"), "drift nan of row 2"),
+        ("restless-bandit", 1, 1.5, "p_1 1.5 of row 2 is not between 0 and 1"),
+        ("restless-bandit", 2, 0.5, "source_0 0.5 of row 2 is not a whole number"),
+        ("restless-bandit", 5, -1, "time -1.0 of row 2"),
+        ("restless-bandit", 6, float("nan"), "drift nan of row 2"),
         ("minimise", 0, 4, "function 4.0 of row 2 is not a whole number from 0 to 3"),
         ("minimise", 1, 21, "dimension 21.0 of row 2"),
         ("minimise", 3, 0.5, "rotated 0.5 of row 2"),
