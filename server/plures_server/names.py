@@ -13,6 +13,7 @@ _WORD = r"[a-z][a-z0-9-]{0,62}"
 ID_PATTERN = rf"(?:{_WORD}{TENANT_MARK})?{_WORD}"
 _ID = re.compile(ID_PATTERN)
 _TENANT = re.compile(_WORD)
+_TASK = re.compile(r"[a-z][a-z0-9_-]{0,62}|gymnasium:[A-Za-z0-9][\w./:-]{0,120}")
 _VERSION = re.compile(r"[2-9]|[1-9][0-9]{1,8}")
 
 
@@ -46,10 +47,22 @@ def tenant_of(identifier: str) -> str:
 
 def parse(name: str, collection: str) -> str:
     """The identifier in `collection/identifier`."""
-    found, _, identifier = name.partition("/")
-    if found != collection:
-        raise InvalidArgument(f"{name[:80]!r} is not a resource name of the form {collection}/…")
-    return check_id(identifier, collection.removesuffix("s"))
+    return check_id(_within(name, collection), collection.removesuffix("s"))
+
+
+def check_task(identifier: str) -> str:
+    """Return a task's name; raise InvalidArgument unless it is one: `bandit`, `gymnasium:CartPole-v1`."""
+    if not _TASK.fullmatch(identifier):
+        raise InvalidArgument(
+            f"{identifier[:80]!r} is no task's name: use 1 to 63 of a-z, 0-9, - and _, beginning with a letter, or "
+            "gymnasium: and the id of an environment"
+        )
+    return identifier
+
+
+def parse_task(name: str) -> str:
+    """The identifier in `tasks/identifier`."""
+    return check_task(_within(name, "tasks"))
 
 
 def check_student(identifier: str) -> str:
@@ -63,7 +76,11 @@ def check_student(identifier: str) -> str:
 
 def parse_student(name: str) -> str:
     """The identifier in `students/identifier`."""
+    return check_student(_within(name, "students"))
+
+
+def _within(name: str, collection: str) -> str:
     found, _, identifier = name.partition("/")
-    if found != "students":
-        raise InvalidArgument(f"{name[:80]!r} is not a resource name of the form students/…")
-    return check_student(identifier)
+    if found != collection:
+        raise InvalidArgument(f"{name[:80]!r} is not a resource name of the form {collection}/…")
+    return identifier

@@ -36,6 +36,8 @@ from .rpc.serve import BindConfig, make_server
 from .settings import QuotaSettings, Settings
 from .snapshots import Snapshots
 from .students import load_students
+from .tasks import TASKS
+from .tasks.plugins import more_tasks
 
 log = logging.getLogger("plures")
 
@@ -108,6 +110,7 @@ def is_loopback(host: str) -> bool:
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[Engine]:
     device = _device(settings.device)
+    TASKS.update(more_tasks(TASKS, settings.tasks.gymnasium))
     students = load_students(settings.students, device)
     durable = settings.durable
     config = DurableConfig(checkpoint_bytes=durable.checkpoint_mb << 20, checkpoint_steps=durable.checkpoint_steps)

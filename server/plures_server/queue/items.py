@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from plures.v1 import queue_pb2, tensor_pb2
 
 from ..errors import InvalidArgument
-from ..names import parse
+from ..names import parse_task
 from ..rpc.convert import tensor_to, typed_array
 from .chunks import Chunk
 
@@ -46,7 +46,7 @@ class ItemBatch:
     def decode(cls, message: queue_pb2.TaskItems) -> "ItemBatch":
         """From the wire. Raises InvalidArgument when the tensors do not fit the contract or each other."""
         batch = cls(
-            parse(message.task, "tasks"),
+            parse_task(message.task),
             typed_array(message.item, "item", tensor_pb2.DATA_TYPE_UINT64, axes=1),
             typed_array(message.parameters, "parameters", tensor_pb2.DATA_TYPE_FLOAT32, axes=2),
             typed_array(message.seed, "seed", tensor_pb2.DATA_TYPE_UINT64, axes=1),

@@ -57,7 +57,7 @@ def run_request(request: pb.RunTaskRequest) -> RunRequest:
     return RunRequest(
         names.parse(request.cohort, "cohorts"),
         ordinals_from(request.ordinals),
-        names.parse(request.task, "tasks"),
+        names.parse_task(request.task),
         torch_from(request.parameters, "parameters"),
         _steps(request),
         request.seed,

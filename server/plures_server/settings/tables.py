@@ -90,6 +90,13 @@ class EngineSettings:
 
 
 @dataclass(frozen=True)
+class TaskSettings:
+    """What agents can be run on beside the server's own tasks, and those of installed plugins."""
+
+    gymnasium: tuple[str, ...] = setting((), "Environments of gymnasium, by id: CartPole-v1 is gymnasium:CartPole-v1.")
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything a server is told at its start."""
 
@@ -103,5 +110,6 @@ class Settings:
     tenants: Mapping[str, QuotaSettings] = field(default_factory=dict)
     pool: PoolSettings = field(default_factory=PoolSettings)
     queues: QueueSettings = field(default_factory=QueueSettings)
+    tasks: TaskSettings = field(default_factory=TaskSettings)
     durable: DurableSettings = field(default_factory=DurableSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
