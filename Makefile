@@ -9,7 +9,7 @@ OUT    := out
 # A single test process a core: the suite starts servers of its own.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo test check lint types bench bench-gpu roofline soak proto clean
+.PHONY: setup demo test check lint types bench bench-gpu roofline paper soak proto clean
 
 setup: $(VENV)/.installed
 
@@ -26,6 +26,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m 'not soak'
+
+# Trains 30 students, some hours; it may be stopped, and goes on where it was.
+paper: setup
+	$(BIN)/plures paper --out $(OUT)/paper
 
 soak: setup
 	$(BIN)/python -m pytest -m soak

@@ -15,6 +15,7 @@ from plures_kernels import counter
 from plures_kernels.errors import InvalidArgument
 from torch import Tensor
 
+from .fused import fused
 from .lives import Lives
 from .model import NO_ACTION, Inputs, Student
 from .sampling import sample
@@ -140,13 +141,13 @@ def _play(
     """The pages afterwards; what the copies perceive, do and get."""
     plays, steps, _ = pay_BTA.shape
     place_B, seed_B = torch.arange(plays), seed + torch.arange(plays)
-    pages = before.pages.clone()
+    step, pages = fused(student), before.pages.clone()
     actions, rewards = [before.action], [before.reward]
     done_BT = torch.cat([before.done[:, None], done_BT], dim=1)
     for t in range(steps):
         inputs = Inputs(observation_BT[:, t], actions[t], rewards[t], done_BT[:, t])
         write_B = torch.where(real_BT[:, t], place_B, -1)
-        action_B = sample(student.step(pages, place_B, write_B, inputs), seed_B, t).long()
+        action_B = sample(step(pages, place_B, write_B, inputs), seed_B, t).long()
         pay_B = pay_BTA[:, t].gather(1, action_B[:, None])[:, 0]
         actions.append(action_B)
         rewards.append((counter.uniform(seed_B, t, _REWARD_STREAM) < pay_B).float())

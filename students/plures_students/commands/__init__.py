@@ -5,6 +5,7 @@ from .horizon import horizon
 from .identify import identify
 from .imitate import imitate
 from .lives import lives
+from .paper import paper
 from .recover import recover
 
-__all__ = ["fidelity", "horizon", "identify", "imitate", "lives", "recover"]
+__all__ = ["fidelity", "horizon", "identify", "imitate", "lives", "paper", "recover"]

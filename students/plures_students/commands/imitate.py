@@ -33,6 +33,7 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
 @click.option(
     "--rule", type=click.Choice(sorted(RULES)), default="gated_delta", show_default=True, help="Member of the family."
 )
+@click.option("--heads", type=click.IntRange(1), default=2, show_default=True, help="Memories a layer, fast and slow.")
 @_option("steps", click.IntRange(1), "Steps of descent.")
 @_option("batch", click.IntRange(1), "Choices that a step sees.")
 @_option("length", click.IntRange(1), "Choices in the longest segment of a life.")
@@ -55,14 +56,14 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
 @fails_in_words
 def imitate(
-    lives: Path, out: Path, test: Path | None, rule: str, resume: bool, relabel: bool | None, **given: Any
+    lives: Path, out: Path, test: Path | None, rule: str, heads: int, resume: bool, relabel: bool | None, **given: Any
 ) -> None:
     """Fit a student to the LIVES of a learner, so that it learns as that learner does."""
     data = read_lives(lives)
     if relabel is None:
         relabel = encoded_width(data.card.observation_space) == 0
     settings = ImitationSettings(relabel=relabel, **given)
-    imitation = Imitation(data, read_lives(test) if test else None, out, rule, settings, resume)
+    imitation = Imitation(data, read_lives(test) if test else None, out, rule, settings, resume, {"heads": heads})
     console = Console()
     with _bar(console) as bar:
         report = imitation.run(_Display(bar, settings))

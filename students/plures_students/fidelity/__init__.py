@@ -1,6 +1,6 @@
 """How alike the behaviour of teacher and copies is, when both are free."""
 
-from .compare import compare_lives
+from .compare import compare_lives, compare_rates
 from .picture import draw_behaviour
 
-__all__ = ["compare_lives", "draw_behaviour"]
+__all__ = ["compare_lives", "compare_rates", "draw_behaviour"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..lives import Lives, LivesError
-from .behaviour import BIN, Behaviour, action_count, observe, run_distance
+from .behaviour import BIN, Behaviour, Rates, action_count, observe, run_distance
 
 _RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)
@@ -30,14 +30,29 @@ def compare_lives(teacher: Lives, copies: Lives, seed: int = 0) -> dict[str, Any
     rng = np.random.default_rng(seed)
     weights = {name: _resampled(rng, len(lives)) for name, lives in (("teacher", teacher), ("copies", copies))}
     halves = _halves(rng, len(teacher))
-    shared = [name for name in seen["teacher"].rates if name in seen["copies"].rates]
+    shared = [name for name in seen["teacher"].rates if all(_happened(who, name) for who in seen.values())]
     return {
         "lives": {"teacher": len(teacher), "copies": len(copies)},
         "actions": action_count(teacher),
         "trials_a_place": BIN,
-        "measures": {name: _rates(name, seen, weights, halves) for name in shared},
+        "measures": {
+            name: _rates({who: behaviour.rates[name] for who, behaviour in seen.items()}, weights, halves)
+            for name in shared
+        },
         "run_length": _runs(seen, weights, halves),
     }
+
+
+def compare_rates(teacher: Rates, copies: Rates, seed: int = 0) -> dict[str, Any]:
+    """One measure of both, of any kinds of situation, as `compare_lives` tells it."""
+    rng = np.random.default_rng(seed)
+    rates = {"teacher": teacher, "copies": copies}
+    weights = {who: _resampled(rng, len(rate.hit_LK)) for who, rate in rates.items()}
+    return _rates(rates, weights, _halves(rng, len(teacher.hit_LK)))
+
+
+def _happened(behaviour: Behaviour, name: str) -> bool:
+    return name in behaviour.rates and bool(behaviour.rates[name].count_LK.any())
 
 
 def _bins(lives: Lives) -> int:
@@ -56,9 +71,8 @@ def _halves(rng: np.random.Generator, lives: int) -> NDArray[np.float64]:
 
 
 def _rates(
-    name: str, seen: dict[str, Behaviour], weights: dict[str, NDArray[np.float64]], half_RL: NDArray[np.float64]
+    rates: dict[str, Rates], weights: dict[str, NDArray[np.float64]], half_RL: NDArray[np.float64]
 ) -> dict[str, Any]:
-    rates = {who: behaviour.rates[name] for who, behaviour in seen.items()}
     once = {who: np.ones((1, len(rate.hit_LK))) for who, rate in rates.items()}
     mean = {who: rate.pooled(once[who]) for who, rate in rates.items()}
     weight_K = rates["teacher"].count_LK.sum(axis=0)
@@ -86,7 +100,10 @@ def _runs(
 
 
 def _with_interval(mean_K: NDArray[np.float64], resampled_RK: NDArray[np.float64]) -> dict[str, Any]:
-    low_K, high_K = np.nanpercentile(resampled_RK, _INTERVAL, axis=0)
+    low_K, high_K = np.full((2, len(mean_K)), np.nan)
+    # Of what happened in no resample, there is no interval.
+    known_K = np.isfinite(resampled_RK).any(axis=0)
+    low_K[known_K], high_K[known_K] = np.nanpercentile(resampled_RK[:, known_K], _INTERVAL, axis=0)
     return {"mean": mean_K.tolist(), "low": low_K.tolist(), "high": high_K.tolist()}
 
 

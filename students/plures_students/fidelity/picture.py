@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-_COLOURS = {"teacher": "#303030", "copies": "#d1603d"}
+COLOURS = {"teacher": "#303030", "copies": "#d1603d"}
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": "#8a8a8a",
     "axes.labelcolor": "#222222",
@@ -42,12 +42,12 @@ def draw_behaviour(path: Path, report: dict[str, Any]) -> None:
 
 def _legend(figure: Any, report: dict[str, Any]) -> None:
     handles = figure.axes[0].get_legend_handles_labels()[0]
-    labels = [f"{who} ({report['lives'][who]:,} lives)" for who in _COLOURS]
+    labels = [f"{who} ({report['lives'][who]:,} lives)" for who in COLOURS]
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
 def _curve(axes: Any, report: dict[str, Any], name: str) -> None:
-    for who, colour in _COLOURS.items():
+    for who, colour in COLOURS.items():
         values = report["measures"][name][who]
         trial = (np.arange(len(values["mean"])) + 0.5) * report["trials_a_place"]
         axes.fill_between(trial, values["low"], values["high"], color=colour, alpha=0.18, linewidth=0)
@@ -71,7 +71,7 @@ def _switch(axes: Any, report: dict[str, Any]) -> None:
 
 
 def _stay(axes: Any, report: dict[str, Any]) -> None:
-    for shift, (who, colour) in zip((-0.09, 0.09), _COLOURS.items(), strict=True):
+    for shift, (who, colour) in zip((-0.09, 0.09), COLOURS.items(), strict=True):
         values = report["measures"]["stay_by_reward"][who]
         mean, low, high = (np.array(values[key]) for key in ("mean", "low", "high"))
         place = np.arange(2) + shift
@@ -83,7 +83,7 @@ def _stay(axes: Any, report: dict[str, Any]) -> None:
 
 
 def _runs(axes: Any, report: dict[str, Any]) -> None:
-    for who, colour in _COLOURS.items():
+    for who, colour in COLOURS.items():
         share = report["run_length"][who]["share_at_least"]
         length = 2.0 ** np.arange(len(share))
         axes.plot(length, share, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=who)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ REPORT = "report.json"
 
 @dataclass(frozen=True)
 class Imitation:
-    """What to imitate, how, and where the student goes: checkpoint, `report.json`, training state, TensorBoard logs."""
+    """What to imitate, how, and where the student goes: checkpoint, `report.json`, training state, TensorBoard logs.
+
+    `sizes`: those of StudentConfig that are not as by default.
+    """
 
     lives: Lives
     test: Lives | None
@@ -37,6 +40,7 @@ class Imitation:
     rule: str
     settings: ImitationSettings
     resume: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def run(self, on_step: Callable[[Trainer, float], None] = lambda trainer, loss: None) -> dict[str, Any]:
         """Train to the end and return the report; `on_step` is told of every step and its loss."""
@@ -63,7 +67,7 @@ class Imitation:
             raise LivesError("there is one life; two are needed, since one is set aside for validation")
         if self.test is not None and self._spaces(self.test) != self._spaces(self.lives):
             raise LivesError(f"test lives have spaces {self._spaces(self.test)}, the lives {self._spaces(self.lives)}")
-        config = StudentConfig(card.observation_space, card.action_space, self.rule)
+        config = StudentConfig(card.observation_space, card.action_space, self.rule, **self.sizes)
         train, valid = split(self.lives, 1 - self.settings.valid, self.settings.seed)
         return Trainer(config, self.settings, train, valid)
 
@@ -116,7 +120,7 @@ class Imitation:
     def _identity(self) -> dict[str, Any]:
         """What the weights depend on, but for the machine."""
         settings = asdict(replace(self.settings, minutes=None, threads=1))
-        return {**settings, "rule": self.rule, "lives": digest(self.lives)}
+        return {**settings, "rule": self.rule, "sizes": dict(self.sizes), "lives": digest(self.lives)}
 
     @staticmethod
     def _spaces(lives: Lives) -> tuple[Any, Any]:

@@ -3,9 +3,9 @@
 from .card import LivesCard
 from .errors import LivesError
 from .importer import import_csv
-from .lives import Lives, split
+from .lives import Lives, join, split
 from .mapping import Mapping
-from .shipped import copy_shipped, shipped_names
+from .shipped import copy_shipped, read_shipped, shipped_names
 from .storage import read_lives, write_lives
 
 __all__ = [
@@ -15,7 +15,9 @@ __all__ = [
     "Mapping",
     "copy_shipped",
     "import_csv",
+    "join",
     "read_lives",
+    "read_shipped",
     "shipped_names",
     "split",
     "write_lives",

@@ -69,6 +69,20 @@ class Lives:
         return np.union1d(ends, [0])
 
 
+def join(parts: Sequence[Lives]) -> Lives:
+    """The lives of several sets with like cards and columns, end to end, numbered anew from 0."""
+    columns = ("step_N", "observation_N", "action_N", "reward_N", "done_N")
+    lengths = np.concatenate([part.lengths for part in parts])
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in columns}
+    return replace(
+        parts[0],
+        life_L=np.arange(len(lengths)),
+        offsets=np.append(0, np.cumsum(lengths)),
+        extra={name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra},
+        **joined,
+    )
+
+
 def split(lives: Lives, share: float, seed: int) -> tuple[Lives, Lives]:
     """Cut a data set in two by life: the first has round(share · L) lives, at least one, and leaves at least one."""
     order = np.random.default_rng(seed).permutation(len(lives))
