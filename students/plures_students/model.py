@@ -133,15 +133,19 @@ class Student(nn.Module):
 
         `states` are the fast weights before; None for newborns.
         """
-        x_BTD = self._with_thoughts(self.embed(self.encode(inputs)))
-        after = []
+        x_BTD, after = self.scan(self.embed(self.encode(inputs)), states)
+        return self.head(x_BTD), after
+
+    def scan(self, x_BTD: Tensor, states: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """From embedded steps [B, T, D] to what the head reads, [B, T, D], and the fast weights after them."""
+        x_BTD, after = self._with_thoughts(x_BTD), []
         for layer, (memory, mlp) in enumerate(zip(self.memories, self.mlps, strict=True)):
             y_BTD, state_BHS = memory.scan(x_BTD, None if states is None else states[layer])  # type: ignore[operator]
             x_BTD = x_BTD + y_BTD
             x_BTD = x_BTD + mlp(x_BTD)
             after.append(state_BHS)
         # Acts come after the last thought of a step.
-        return self.head(self.norm(x_BTD[:, self.config.think :: 1 + self.config.think])), after
+        return self.norm(x_BTD[:, self.config.think :: 1 + self.config.think]), after
 
     @torch.inference_mode()
     def step(self, pages: Tensor, read_B: Tensor, write_B: Tensor, inputs: Inputs) -> Tensor:
@@ -149,12 +153,17 @@ class Student(nn.Module):
 
         pages: float32 [N, page_floats]. A row whose write is −1 is padding: it touches no page.
         """
+        logits: Tensor = self.head(self.advance(pages, read_B, write_B, self.embed(self.encode(inputs))))
+        return logits
+
+    def advance(self, pages: Tensor, read_B: Tensor, write_B: Tensor, x_BD: Tensor) -> Tensor:
+        """As `step`, from embedded inputs [B, D] to what the head reads, [B, D]."""
         pool = pages.view(-1, *self.config.state_shape)
-        x_BD = self._layers(pool, read_B, write_B, self.embed(self.encode(inputs)))
+        x_BD = self._layers(pool, read_B, write_B, x_BD)
         for thought_D in self.thoughts:
             x_BD = self._layers(pool, write_B, write_B, thought_D.expand(len(write_B), -1))
-        logits: Tensor = self.head(self.norm(x_BD))
-        return logits
+        read: Tensor = self.norm(x_BD)
+        return read
 
     def _layers(self, pool: Tensor, read_B: Tensor, write_B: Tensor, x_BD: Tensor) -> Tensor:
         for layer, (memory, mlp) in enumerate(zip(self.memories, self.mlps, strict=True)):

@@ -10,6 +10,7 @@ from rich.table import Table
 from ..lives import Lives, LivesError, Mapping, copy_shipped, import_csv, read_lives, shipped_names, split, write_lives
 from ..teachers import LEARNERS, WORLDS, make, record
 from .failing import fails_in_words
+from .record_llm import record_llm, text
 from .settings import read_settings
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -108,6 +109,10 @@ def record_(world: str, learner: str, count: int, steps: int, seed: int, setting
     data = record(make(WORLDS, world, wanted["world"]), make(LEARNERS, learner, wanted["learner"]), count, steps, seed)
     write_lives(out, data)
     click.echo(f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps")
+
+
+lives.add_command(record_llm)
+lives.add_command(text)
 
 
 def _refuse_existing(directory: Path) -> None:
