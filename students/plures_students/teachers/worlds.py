@@ -209,6 +209,3 @@ class DarkRoomPlaces:
             self._cell_B = np.full(len(action_B), self._middle)
             self._left = self.world.episode
         return reward_B, done_B
-
-
-WORLDS: dict[str, type[Bandit | DarkRoom | Reversal]] = {"bandit": Bandit, "dark_room": DarkRoom, "reversal": Reversal}
