@@ -47,7 +47,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError, address: str) -> PluresClientErr
 def from_item_error(error: ItemError) -> PluresClientError:
     """The exception for one message of a stream that was refused."""
     kind = BY_CODE.get(error.code, ServerError)
-    return kind(error.message or error.reason, reason=error.reason)
+    return kind(error.message or error.reason, reason=error.reason, retry_after_s=error.retry_after_s or None)
 
 
 def _details(error: grpc.aio.AioRpcError) -> Iterable[Any]:

@@ -13,7 +13,7 @@ from plures_kernels import counter
 
 from .errors import InvalidArgument, TaskFailed
 from .lanes import check_items
-from .names import check_id
+from .names import beside, check_id
 from .queue.chunks import Child
 from .queue.items import ItemBatch
 from .tasks import Asks
@@ -67,23 +67,25 @@ def asked_by(items: ItemBatch, asks: Asks) -> Asked:
     return Asked(wanted, asker_C, asks.queue)
 
 
-def children(asked: Sequence[Asked], askers: ItemBatch, most: int) -> list[Child]:
-    """The chunks to put on queues. Raises InvalidArgument when an item asks for more than `most`, or for no item."""
+def children(asked: Sequence[Asked], askers: ItemBatch, queue: str, most: int) -> list[Child]:
+    """The chunks that items of a queue put on queues of the same tenant's.
+
+    Raises InvalidArgument when an item asks for more than `most`, or for what is no item.
+    """
     counts_N = sum((part.counts(len(askers)) for part in asked), np.zeros(len(askers), np.int64))
     if counts_N.max() > most:
         busiest = counts_N.argmax()
         raise InvalidArgument(
             f"item {askers.item_N[busiest]} asks for {counts_N[busiest]} items; at most {most} it may"
         )
-    return [child for part in asked if len(part.items) for child in _chunks(part)]
+    return [child for part in asked if len(part.items) for child in _chunks(part, queue)]
 
 
-def _chunks(asked: Asked) -> list[Child]:
+def _chunks(asked: Asked, queue: str) -> list[Child]:
     asked.items.check()
     check_items(asked.items)
-    if asked.queue is not None:
-        check_id(asked.queue, "queue")
-    return [Child(chunk, asked.queue) for chunk in asked.items.split()]
+    target = None if asked.queue is None else beside(check_id(asked.queue, "queue"), queue)
+    return [Child(chunk, None if target == queue else target) for chunk in asked.items.split()]
 
 
 def _bits(seed_C: NDArray[np.uint64], number_C: NDArray[np.int64], stream: int) -> NDArray[np.uint64]:

@@ -18,7 +18,7 @@ class Holdings:
 
     def __init__(self, store: QueueStore, queue: str) -> None:
         self._store = store
-        self._queue = queue
+        self.queue = queue
         self._token_of: dict[str, str] = {}
         self._lost: set[str] = set()
 
@@ -46,7 +46,7 @@ class Holdings:
 
     async def lease(self, count: int, kinds: Sequence[str]) -> Sequence[LeasedChunk]:
         """Take up to so many more of some kinds."""
-        lease = await self._store.lease(self._queue, count, VISIBILITY_MS, kinds)
+        lease = await self._store.lease(self.queue, count, VISIBILITY_MS, kinds)
         self._token_of |= {chunk.id: lease.token for chunk in lease.chunks}
         return lease.chunks
 
@@ -65,26 +65,26 @@ class Holdings:
     async def complete(self, results: Sequence[Result]) -> frozenset[str]:
         """Give the results of chunks of one lease, and say which of them count."""
         ids = [result.chunk for result in results]
-        accepted = await self._store.complete(self._queue, self._token_of[ids[0]], results)
+        accepted = await self._store.complete(self.queue, self._token_of[ids[0]], results)
         self._forget(ids)
         return accepted
 
     async def release(self, chunks: Iterable[str]) -> None:
         """Give chunks back unharmed, to their old places in line."""
         for lease in self.by_lease(chunks):
-            await self._store.release(self._queue, self._token_of[lease[0]], lease)
+            await self._store.release(self.queue, self._token_of[lease[0]], lease)
             self._forget(lease)
 
     async def fail(self, chunks: Iterable[str], error: str) -> None:
         """Give chunks back that could not be done."""
         for lease in self.by_lease(chunks):
-            await self._store.fail(self._queue, self._token_of[lease[0]], lease, error)
+            await self._store.fail(self.queue, self._token_of[lease[0]], lease, error)
             self._forget(lease)
 
     async def _renew(self, lease: list[str]) -> None:
         # While another was renewed, it may have been given back.
         if (token := self._token_of.get(lease[0])) is not None:
-            held = await self._store.renew(self._queue, token, lease, VISIBILITY_MS)
+            held = await self._store.renew(self.queue, token, lease, VISIBILITY_MS)
             self._lost |= set(lease) - held
 
     def _forget(self, chunks: Collection[str]) -> None:

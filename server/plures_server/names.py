@@ -45,6 +45,12 @@ def tenant_of(identifier: str) -> str:
     return identifier.rpartition(TENANT_MARK)[0]
 
 
+def beside(identifier: str, neighbour: str) -> str:
+    """What is called so among the things of whose thing the neighbour is."""
+    mark = TENANT_MARK if TENANT_MARK in neighbour else ""
+    return tenant_of(neighbour) + mark + identifier
+
+
 def parse(name: str, collection: str) -> str:
     """The identifier in `collection/identifier`."""
     return check_id(_within(name, collection), collection.removesuffix("s"))

@@ -14,8 +14,8 @@ from plures.v1 import queue_pb2
 from .asking import Asked, children
 from .dealing import Share
 from .errors import PluresError
+from .holdings import Holdings
 from .lanes import Lanes
-from .queue.calls import QueueConfig
 from .queue.chunks import Result
 from .queue.refusals import check_results
 from .rpc.convert import tensor_to
@@ -41,13 +41,13 @@ Outcome: TypeAlias = Success | Failure
 
 
 def outcome(
-    lanes: Lanes, config: QueueConfig, share: Share, summary_NM: NDArray[np.float32], asked: Sequence[Asked]
+    lanes: Lanes, held: Holdings, share: Share, summary_NM: NDArray[np.float32], asked: Sequence[Asked]
 ) -> Outcome:
     """The result of what was done, unless it asks for what cannot be."""
+    config = held.config
     try:
-        result = Result(
-            share.chunk, _message(lanes, share, summary_NM, asked), children(asked, share.items, config.max_children)
-        )
+        wanted = children(asked, share.items, held.queue, config.max_children)
+        result = Result(share.chunk, _message(lanes, share, summary_NM, asked), wanted)
         check_results([result], config.max_depth, config.max_payload_bytes)
     except PluresError as error:
         return Failure(share, str(error))

@@ -142,9 +142,8 @@ class Shift:
     def _outcomes(self, shares: list[Share], summary_NM: NDArray[np.float32], asked: list[Asked]) -> list[Outcome]:
         ends = np.cumsum([len(share.items) for share in shares]).tolist()
         parts = zip(shares, map(slice, [0, *ends[:-1]], ends), strict=True)
-        config = self._held.config
         return [
-            outcome(self._lanes, config, share, summary_NM[rows], [part.by(rows) for part in asked])
+            outcome(self._lanes, self._held, share, summary_NM[rows], [part.by(rows) for part in asked])
             for share, rows in parts
         ]
 

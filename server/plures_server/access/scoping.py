@@ -24,6 +24,8 @@ RESOURCES = frozenset(
         *("GetLineageResponse.snapshot", "GetQueueRequest.name", "LineageParents.cohort", "MergeMembers.cohort"),
         *("Queue.attached", "Queue.name", "RestoreRequest.snapshot", "ResultsRequest.queue", "ResultsResponse.cohort"),
         *("RetireRequest.name", "RunTaskRequest.cohort", "Snapshot.cohort", "Snapshot.name", "SnapshotRequest.name"),
+        *("CancelItemsRequest.queue", "ForgetResultsRequest.queue", "ListDeadItemsRequest.queue"),
+        *("PauseQueueRequest.name", "RequeueDeadItemsRequest.queue", "ResumeQueueRequest.name"),
     }
 )
 """Fields of the form `collection/identifier`."""
@@ -38,7 +40,7 @@ IDS = frozenset(
 )
 """Fields that are an identifier alone, or "" where pages begin and end."""
 
-TEXTS = frozenset({"ItemError.message", "Queue.last_error"})
+TEXTS = frozenset({"DeadItems.error", "ItemError.message", "Queue.last_error"})
 """Sentences that may have names in them."""
 
 LISTS = frozenset({"ListCohortsResponse.cohorts", "ListSnapshotsResponse.snapshots"})

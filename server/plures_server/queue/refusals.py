@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import InvalidArgument, QueueFull, UnknownQueue, UnknownSubmission
-from ..names import check_id
+from ..names import check_id, check_tenant
 from .chunks import Chunk, Result, Terms, depth_of
 
 MOST_CHUNKS = 200
@@ -25,7 +25,7 @@ def check_submission(submit_id: str, chunks: Sequence[Chunk], most_bytes: int) -
 
 def check_terms(terms: Terms) -> None:
     """Raise InvalidArgument for terms that there are not."""
-    check_id(terms.tenant, "tenant")
+    check_tenant(terms.tenant)
     if not 0 <= terms.priority <= 9:
         raise InvalidArgument(f"a priority of {terms.priority} given; it is 0 to 9, and 9 is the most urgent")
     if terms.ttl_ms is not None and terms.ttl_ms < 1:

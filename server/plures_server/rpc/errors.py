@@ -77,7 +77,10 @@ def code_number(error: errors.PluresError) -> int:
 def item_error(error: Exception) -> tensor_pb2.ItemError:
     """The error of one message of a stream; what is not ours is logged and INTERNAL."""
     if isinstance(error, errors.PluresError) and type(error) in CODES:
-        return tensor_pb2.ItemError(code=code_number(error), reason=reason(error), message=str(error))
+        retry_after_s = RETRY_SECONDS.get(type(error), 0.0)
+        return tensor_pb2.ItemError(
+            code=code_number(error), reason=reason(error), message=str(error), retry_after_s=retry_after_s
+        )
     log.error("a message of a stream failed unexpectedly", exc_info=error)
     return tensor_pb2.ItemError(code=grpc.StatusCode.INTERNAL.value[0], reason="INTERNAL", message=_UNEXPECTED)
 

@@ -9,10 +9,11 @@ from plures.v1 import queue_pb2 as pb
 from plures.v1 import queue_pb2_grpc
 
 from .. import names
+from ..access import caller
 from ..attachments import Attachment, Attachments
 from ..errors import InvalidArgument, PluresError
 from ..lanes import check_items
-from ..queue.chunks import DeadChunk, Terms
+from ..queue.chunks import DEFAULT_TENANT, DeadChunk, Terms
 from ..queue.items import ItemBatch
 from ..queue.store import QueueStore
 from .convert import ordinals_from
@@ -125,7 +126,7 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
         if items.parent_N is not None:
             raise InvalidArgument("items have parents when items ask for them; leave parent out")
         check_items(items)
-        terms = Terms(priority=request.priority, ttl_ms=request.ttl_ms or None)
+        terms = Terms(caller.tenant.get() or DEFAULT_TENANT, request.priority, request.ttl_ms or None)
         enqueued = await self._store.enqueue(queue, request.submit_id, items.split(), terms)
         self._attachments.announce(queue)
         return pb.EnqueueResponse(submit_id=request.submit_id, accepted=enqueued.items, duplicate=enqueued.duplicate)
