@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from plures_server.queue.keys import QueueKeys
 from plures_server.queue.scripts import NAMES, script_text
 from redis import Redis
 
@@ -28,17 +27,17 @@ def _run(redis: Redis, digests: Mapping[str, Any], worlds: list[World]) -> None:
     while busy := [world for world in worlds if world.is_busy]:
         pipeline = redis.pipeline(transaction=False)
         for world in busy:
-            call, keys = world.ask(), QueueKeys(world.queue).all
+            call, keys = world.ask(), world.keys.all
             pipeline.evalsha(digests[call.script], len(keys), *keys, *call.arguments)
         for world, reply in zip(busy, pipeline.execute(raise_on_error=False), strict=True):
             world.hear(reply)
 
 
 def _judge(redis: Redis, world: World) -> list[str]:
-    keys = QueueKeys(world.queue)
+    keys = world.keys
     entries: Any = redis.xrange(keys["results"])
     results = [fields[b"result"].decode() for _, fields in entries]
-    dead = []
+    dead: list[str] = []
     ids: Any = redis.lrange(keys["dead"], 0, -1)
     for id_ in ids:
         *_, root, first, items = id_.decode().split("/")

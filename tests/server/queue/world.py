@@ -13,6 +13,7 @@ from typing import Any
 
 from plures_server.queue.calls import Call, QueueCalls, QueueConfig
 from plures_server.queue.chunks import Child, Chunk, Lease, LeasedChunk, Result, Terms
+from plures_server.queue.keys import QueueKeys
 
 VISIBILITY_MS = 100
 CONFIG = QueueConfig(max_attempts=4, attempts_whole=2, max_items=10_000)
@@ -38,6 +39,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.queue = f"world-{seed}"
+        self.keys = QueueKeys(self.queue)
         self.wrongs: list[str] = []
         self._random = random.Random(seed)
         self._calls = QueueCalls(CONFIG)
