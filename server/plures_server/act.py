@@ -5,6 +5,7 @@ Shapes: B agents of a wave, A actions.
 
 from collections import deque
 from concurrent.futures import Future
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class Actor:
         return len(group)
 
     def _carry_out(self, group: list[Ready], stepper: Stepper) -> None:
-        device = stepper.pages.data.device
+        began, device = perf_counter(), stepper.pages.data.device
         wave = wave_of_all([(ready.cohort, ready.ordinals) for ready in group], device)
         states = Turnover.join([ready.turnover for ready in group])
         observation, reward, done = (
@@ -63,6 +64,7 @@ class Actor:
             for batch in stepper.batches(part):
                 stepper.crew.each(step, batch)
         self._finish(group, stepper.pages, logits_BA, action_B.cpu())
+        stepper.metered(stepper.meters.acts, len(wave), perf_counter() - began)
 
     def _finish(self, group: list[Ready], pages: Pages, logits_BA: Tensor, action_B: Tensor) -> None:
         first = 0

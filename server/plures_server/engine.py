@@ -26,6 +26,7 @@ from .futures import Mailbox, answer
 from .pool import Pool, PoolConfig
 from .stepper import TILES, Stepper
 from .students import ServedStudent, Students
+from .telemetry.meter import Meters
 
 T = TypeVar("T")
 Job = Generator[None, None, T]
@@ -55,7 +56,10 @@ class Engine:
         self.pool = Pool(pool, students, device, journals)
         self.journals = self.pool.journals
         self._crew = Crew(device)
-        self.steppers = {s.name: Stepper(s, self.pool.pages(s), self._crew, config.tiles) for s in students.all()}
+        self.meters = Meters()
+        self.steppers = {
+            s.name: Stepper(s, self.pool.pages(s), self._crew, config.tiles, self.meters) for s in students.all()
+        }
         self._actor = Actor(self.pool, self.steppers)
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._driven: deque[tuple[Job[Any], Future[Any]]] = deque()
@@ -149,7 +153,13 @@ class Engine:
         """Resume a generator, in turn with the others, until it returns; cancelling its caller does not stop it."""
         future: Future[T] = Future()
         self._send(lambda: self._driven.append((job, future)))
-        return await asyncio.shield(asyncio.wrap_future(future))
+        outcome = asyncio.wrap_future(future)
+        try:
+            return await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            # Nobody asks any more how it ends; asyncio would complain of an error that nobody saw.
+            outcome.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            raise
 
     def _mailbox(self) -> Mailbox:
         loop = asyncio.get_running_loop()
@@ -157,8 +167,13 @@ class Engine:
             self._mail = Mailbox(loop)
         return self._mail
 
+    @property
+    def waiting(self) -> int:
+        """Requests that are not begun."""
+        return self._inbox.qsize() + len(self._actor.waiting)
+
     def _check_room(self) -> None:
-        if self._inbox.qsize() + len(self._actor.waiting) >= self._config.max_waiting:
+        if self.waiting >= self._config.max_waiting:
             raise EngineOverloaded(f"{self._config.max_waiting:,} requests wait already; try again in a moment")
 
     def _send(self, work: Callable[[], None]) -> None:

@@ -1,6 +1,5 @@
 """`plures-server`: read what it is told, once, and serve."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from plures_kernels.errors import PluresError
 from .access.commands import token
 from .serving import serve
 from .settings import read_settings, with_options
+from .telemetry.logs import LogConfig, set_up
 
 
 class PluresServer(click.Group):
@@ -33,8 +33,9 @@ def main(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     """Serve students: a million copies, each learning on by itself."""
     if ctx.invoked_subcommand is not None:
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    uvloop.run(serve(read_settings(flags, os.environ, config)))
+    settings = read_settings(flags, os.environ, config)
+    set_up(LogConfig(settings.log.format, settings.log.level))
+    uvloop.run(serve(settings))
 
 
 main.add_command(token)

@@ -126,7 +126,7 @@ class Run:
         return Progress(self.tick, self.ticks, self._agent_steps, self._seconds, mean, self._take_record(first))
 
     def _one_tick(self) -> Generator[None, None, float]:
-        active = self._active(self.tick)
+        began, active = time.perf_counter(), self._active(self.tick)
         for batch in self._batches(active):
             if self._stepper.most_rows is not None:
                 self._stepper.seat(self.wave, self.states, slice(batch[0].start, batch[-1].stop))
@@ -136,6 +136,7 @@ class Run:
         if self.recorded:
             kept = slice(0, self.recorded)
             self._record.append(torch.stack([self.wave.last_action[kept].float(), self.reward_B[kept]]).cpu())
+        self._stepper.metered(self._stepper.meters.ticks, active, time.perf_counter() - began)
         self._agent_steps += active
         self.tick += 1
         return float(self.reward_B[:active].sum())

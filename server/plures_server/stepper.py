@@ -16,6 +16,7 @@ from .errors import InvalidArgument
 from .pages import Pages, Turnover
 from .scanning import agreeing
 from .students import ServedStudent
+from .telemetry.meter import Meter, Meters
 from .wave import Wave
 
 TILES = (64, 512, 4096)
@@ -29,10 +30,18 @@ PADDING = -1
 class Stepper:
     """Steps the agents of one student, a tile at a time. A tile that is not full is padded."""
 
-    def __init__(self, student: ServedStudent, pages: Pages, crew: Crew, tiles: tuple[int, ...] = TILES) -> None:
+    def __init__(
+        self,
+        student: ServedStudent,
+        pages: Pages,
+        crew: Crew,
+        tiles: tuple[int, ...] = TILES,
+        meters: Meters | None = None,
+    ) -> None:
         self.student = student
         self.pages = pages
         self.crew = crew
+        self.meters = meters or Meters()
         self.tiles = self._agreeing(tiles)
 
     @cached_property
@@ -60,6 +69,15 @@ class Stepper:
             together = self.most_rows // rows
         tiles = _cut(part, rows)
         return [tiles[i : i + together] for i in range(0, len(tiles), together)]
+
+    def metered(self, meter: Meter, count: int, seconds: float) -> None:
+        """So many agents have stepped, in so many seconds."""
+        meter.stepped(count, self.rows(count), self.pages.page_bytes, seconds)
+
+    def rows(self, count: int) -> int:
+        """Rows that a wave of so many agents takes, padding among them."""
+        parts = (self.batches(part) for part in self.parts(count))
+        return sum(self._fitting(tile.stop - tile.start) for part in parts for batch in part for tile in batch)
 
     def seat(self, wave: Wave, states: Turnover, rows: slice) -> None:
         """Make the states of some rows ready to be stepped; they are until others are seated or pages change hands."""

@@ -47,6 +47,17 @@ class QueueOversight(ScriptRunner):
             cancelled += await self._repeatedly(queue, call)
         return cancelled
 
+    async def oldest_lease_s(self, queue: str) -> float | None:
+        """Seconds until the first lease ends, below 0 when it has ended; None when nothing is leased."""
+        keys, redis = QueueKeys(queue), self._connection.commands
+
+        async def read() -> float | None:
+            first: Any = await redis.zrange(keys["leases"], 0, 0, withscores=True)
+            seconds, microseconds = await redis.time()
+            return first[0][1] / 1e3 - seconds - microseconds / 1e6 if first else None
+
+        return await self._connection.patiently(read)
+
     async def dead_chunks(self, queue: str, limit: int) -> list[DeadChunk]:
         """The chunks given up last, up to `limit` of the `dead_chunks_kept`, oldest first."""
         keys, redis = QueueKeys(queue), self._connection.commands

@@ -12,6 +12,7 @@ from .. import names
 from ..act_request import MAX_AGENTS, ActRequest, ActResult
 from ..engine import Engine
 from .convert import ordinals_from, tensor_to, torch_from
+from .drain import Drain
 from .errors import item_error
 
 MAX_IN_FLIGHT = 64
@@ -30,8 +31,9 @@ class _Due:
 class ActStream:
     """Takes requests in and gives answers out at the same time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, drain: Drain) -> None:
         self._engine = engine
+        self._drain = drain
         self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._answers: asyncio.Queue[_Due | None] = asyncio.Queue()
         # Agents that the last answers counted beyond their horizon, by cohort.
@@ -43,12 +45,14 @@ class ActStream:
         reader = asyncio.create_task(self._take_in(requests))
         reader.add_done_callback(lambda _: self._answers.put_nowait(None))
         try:
-            while (due := await self._answers.get()) is not None:
-                response = await _response(due)
-                if response.beyond_horizon:
-                    self.beyond[due.cohort] = response.beyond_horizon
-                yield response
-                self._room.release()
+            with self._drain.ends(reader):
+                while (due := await self._answers.get()) is not None:
+                    response = await _response(due)
+                    if response.beyond_horizon:
+                        self.beyond[due.cohort] = response.beyond_horizon
+                    yield response
+                    self._room.release()
+            self._drain.check()
             await reader
         finally:
             reader.cancel()
@@ -78,7 +82,8 @@ class ActStream:
 
 def beyond_horizon(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
     """Trailing metadata: how many agents of which cohorts, by their short names, are beyond their horizon."""
-    return tuple(("plures-beyond-horizon", f"{name.rpartition('/')[2]}={count}") for name, count in counts.items())
+    short = {name.rpartition("/")[2].rpartition(names.TENANT_MARK)[2]: count for name, count in counts.items()}
+    return tuple(("plures-beyond-horizon", f"{name}={count}") for name, count in short.items())
 
 
 async def _response(due: _Due) -> pb.ActResponse:

@@ -23,6 +23,7 @@ from ..transfer import Progress
 from . import become_stream
 from .act_stream import ActStream, beyond_horizon
 from .convert import ordinals_from
+from .drain import Drain
 from .lineage import lineage_messages
 from .merging import merge_request
 from .once import Once
@@ -33,8 +34,9 @@ from .snapshots import progress_message, snapshot_message
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
     """Translates between messages and the engine's pool."""
 
-    def __init__(self, engine: Engine, snapshots: Snapshots) -> None:
+    def __init__(self, engine: Engine, snapshots: Snapshots, drain: Drain) -> None:
         self._engine = engine
+        self._drain = drain
         self._snapshots = snapshots
         self._once = Once()
 
@@ -128,7 +130,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         )
 
     async def Act(self, request_iterator: AsyncIterator[pb.ActRequest], context: Any) -> AsyncIterator[pb.ActResponse]:
-        stream = ActStream(self._engine)
+        stream = ActStream(self._engine, self._drain)
         async with aclosing(stream.serve(request_iterator)) as responses:
             async for response in responses:
                 yield response

@@ -22,9 +22,12 @@ from ..access.door import Door
 from ..catalogue import Catalogue
 from ..engine import Engine
 from ..snapshots import Snapshots
+from ..telemetry.calls import CallMetrics
 from .agents import AgentService
+from .drain import Drain
 from .errors import ErrorInterceptor
 from .guard import GuardInterceptor
+from .observing import ObserveInterceptor
 from .queues import QueueService
 from .snapshots import SnapshotService
 from .students import StudentService
@@ -55,15 +58,32 @@ class BindConfig:
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
 
+LIVENESS = "liveness"
+"""What the health service is asked for whether the process lives; "" is whether it takes calls."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What every call passes: it is let in, counted, and told when all ends."""
+
+    door: Door
+    metrics: CallMetrics
+    drain: Drain
+    log_calls: bool = False
+    max_rpcs: int | None = None
+
+    def interceptors(self) -> list[grpc.aio.ServerInterceptor]:
+        """The outermost first."""
+        return [ObserveInterceptor(self.metrics, self.log_calls), ErrorInterceptor(), GuardInterceptor(self.door)]
+
+
 def make_server(
-    engine: Engine, snapshots: Snapshots, queues: QueueService, catalogue: Catalogue, door: Door, max_rpcs: int
+    engine: Engine, snapshots: Snapshots, queues: QueueService, catalogue: Catalogue, edge: Edge
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """The server with all services added, and its health; bind and start it."""
-    server = grpc.aio.server(
-        options=_OPTIONS, interceptors=[ErrorInterceptor(), GuardInterceptor(door)], maximum_concurrent_rpcs=max_rpcs
-    )
+    server = grpc.aio.server(options=_OPTIONS, interceptors=edge.interceptors(), maximum_concurrent_rpcs=edge.max_rpcs)
     student_pb2_grpc.add_StudentServiceServicer_to_server(StudentService(engine.students, catalogue), server)
-    agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(engine, snapshots), server)
+    agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(engine, snapshots, edge.drain), server)
     task_pb2_grpc.add_TaskServiceServicer_to_server(TaskService(engine), server)
     queue_pb2_grpc.add_QueueServiceServicer_to_server(queues, server)
     snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(SnapshotService(snapshots), server)

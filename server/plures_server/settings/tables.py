@@ -97,6 +97,34 @@ class TaskSettings:
 
 
 @dataclass(frozen=True)
+class LogSettings:
+    """What is said on standard error."""
+
+    format: str = setting("human", "For people, or an object a line.", click.Choice(["human", "json"]), "log-format")
+    level: str = setting(
+        "info", "The least that is said.", click.Choice(["debug", "info", "warning", "error"]), "log-level"
+    )
+    calls: bool = setting(False, "A line for every call that ended.", flag="log-calls")
+
+
+@dataclass(frozen=True)
+class MetricsSettings:
+    """Metrics for Prometheus, in the open and for whoever reaches the port: docs/operations.md lists them."""
+
+    host: str = setting("127.0.0.1", "Address to tell them at.", flag="metrics-host")
+    port: int | None = setting(
+        None, "0 takes a free one; it is logged. Left out: they are not told.", click.IntRange(0, 65535), "metrics-port"
+    )
+
+
+@dataclass(frozen=True)
+class ShutdownSettings:
+    """How a server ends on SIGTERM or SIGINT."""
+
+    drain_seconds: float = setting(5.0, "For so long what is under way may go on.", click.FloatRange(0))
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything a server is told at its start."""
 
@@ -113,3 +141,6 @@ class Settings:
     tasks: TaskSettings = field(default_factory=TaskSettings)
     durable: DurableSettings = field(default_factory=DurableSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    shutdown: ShutdownSettings = field(default_factory=ShutdownSettings)

@@ -16,7 +16,14 @@ FILES = (ag, become_pb2, lineage_pb2, qu, snapshot_pb2, student_pb2, task_pb2, t
 
 # Strings that have nothing to do with tenants.
 SHARED = {
-    *("ActResponse", "Cohort.student", "EnqueueRequest.submit_id", "EnqueueResponse.submit_id", "FileChunk.file"),
+    *(
+        "CancelItemsRequest.submit_id",
+        "DeadItems.id",
+        "ForgetResultsRequest.cursor",
+        "Queue.incarnation",
+        "RequeueDeadItemsRequest.ids",
+    ),
+    *("Cohort.student", "EnqueueRequest.submit_id", "EnqueueResponse.submit_id", "FileChunk.file"),
     *("GetLineageResponse.student", "GetPoolResponse.device", "GetStudentRequest.name", "ItemError.reason"),
     *("ForkRequest.request_id", "MergeRequest.request_id", "StartCohortRequest.request_id"),
     *("ListStudentsRequest.page_token", "ListStudentsResponse.next_page_token", "ListTasksRequest.page_token"),
