@@ -123,7 +123,7 @@ class Engine:
         """Serve one more student, while others are served; raise PoolFull, and change nothing, without room for it."""
         pages = await self.call(lambda pool: pool.take_in(student))
         try:
-            stepper = await asyncio.to_thread(Stepper, student, pages, self._crew, self._config.tiles)
+            stepper = await asyncio.to_thread(Stepper, student, pages, self._crew, self._config.tiles, self.meters)
         except BaseException:
             self.ask(lambda pool: pool.forget(student))
             raise
