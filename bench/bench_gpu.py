@@ -16,6 +16,10 @@ from common import machine, write_json
 from gpu_cases import DTYPES, Case, draw, truth
 from gpu_clock import copy_bandwidth, graph_seconds, seconds
 from gpu_contestants import Contestant, Skip, contestants
+from gpu_tick import TickRow
+from gpu_tick import measure as measure_ticks
+from gpu_tick import predict as predict_ticks
+from gpu_tick import rehearse as rehearse_ticks
 from plures_kernels import RULES
 from rich.console import Console
 from rich.table import Table
@@ -150,6 +154,18 @@ def show(rows: Sequence[Row], skipped: Sequence[str], title: str) -> None:
     console.print(f"{len(rows)} rows, {len(skipped)} skipped")
 
 
+def show_ticks(ticks: Sequence[TickRow], title: str) -> None:
+    """Whole ticks, the task included."""
+    table = Table("page", "agents", "tile", "MB", "predicted µs", "µs", "in a graph, µs", "ticks/s", title=title)
+    for tick in ticks:
+        times = tick.predicted_us, tick.us, tick.graph_us, tick.ticks_per_second
+        table.add_row(
+            f"{tick.page_bytes / 1024:g} KiB", f"{tick.agents:,}", f"{tick.tile:,}", f"{tick.bytes / 1e6:,.3f}",
+            *("" if figure is None else f"{figure:,.1f}" for figure in times),
+        )  # fmt: skip
+    Console(width=150).print(table)
+
+
 @click.command()
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows here, too.")
 @click.option("--interpret", is_flag=True, help="Toy sizes in Triton's interpreter, on the CPU; no figures.")
@@ -159,22 +175,27 @@ def main(json_path: Path | None, interpret: bool, predicted: bool) -> None:
     if predicted:
         bandwidth, title = None, "PREDICTED from bytes at 4.3 TB/s, an H200; nothing was measured"
         rows, skipped = predict(cases(SHAPES, AGENTS, "cpu", 0)), list[str]()
+        ticks = predict_ticks(H200_COPY)
     elif interpret:
         # Triton looks at it when it is imported, which no kernel has been so far.
         os.environ["TRITON_INTERPRET"] = "1"
         bandwidth, title = None, "run by Triton's interpreter: right, and nothing said about time"
         rows, skipped = compete(cases(TOY_SHAPES, TOY_AGENTS, "cpu", TOY_POOL_BYTES), None)
+        ticks = rehearse_ticks()
     elif torch.cuda.is_available():
         bandwidth = copy_bandwidth()
         title = f"{machine()}; copying reaches {bandwidth / 1e12:.2f} TB/s"
         rows, skipped = compete(cases(SHAPES, AGENTS, "cuda", POOL_BYTES), bandwidth)
+        ticks = measure_ticks(bandwidth)
     else:
         raise click.ClickException("no CUDA device here; `python bench/bench_gpu.py --interpret` shows that it works")
     show(rows, skipped, title)
+    show_ticks(ticks, title)
     if json_path:
         write_json(
             json_path, "gpu", [asdict(row) for row in rows],
             title=title, copy_bytes_per_second=bandwidth, skipped=skipped,
+            ticks=[{**asdict(tick), "ticks_per_second": tick.ticks_per_second} for tick in ticks],
         )  # fmt: skip
 
 

@@ -28,6 +28,11 @@ def test_everything_runs_in_the_interpreter_and_claims_no_figures(tmp_path):
     assert {"fla", "plures replay, 8 factors"} < {row["contestant"] for row in report["rows"]}
     figures = {row[name] for row in report["rows"] for name in ("predicted_us", "us", "graph_us", "share")}
     assert figures == {None}
+    assert [(tick["page_bytes"], tick["agents"], tick["tile"]) for tick in report["ticks"]] == [
+        (2**12, 3, 2),
+        (2**12, 3, 8),
+    ]
+    assert {tick[name] for tick in report["ticks"] for name in ("predicted_us", "us", "graph_us")} == {None}
     assert all("vllm" in reason for reason in report["skipped"] if reason.startswith("vLLM"))
 
 
@@ -39,6 +44,10 @@ def test_predictions_are_marked_as_such(tmp_path):
     assert all("PREDICTED" in row["contestant"] and row["us"] is None for row in report["rows"])
     row = next(row for row in report["rows"] if (row["page_bytes"], row["agents"]) == (2**12, 10**6))
     assert row["predicted_us"] == row["bytes"] / 4.3e12 * 1e6
+    million = {tick["page_bytes"]: tick for tick in report["ticks"] if tick["agents"] == 10**6}
+    assert million[2**12]["predicted_us"] == pytest.approx(10**6 * (2 * 2**12 + 96) / 4.3e12 * 1e6)
+    assert million[2**16]["predicted_us"] > 10 * million[2**12]["predicted_us"]
+    assert all(tick["us"] is None and tick["ticks_per_second"] is None for tick in report["ticks"])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
