@@ -34,6 +34,18 @@ class Items:
     steps: NDArray[np.uint32]
 
     @classmethod
+    def read_items(cls, message: TaskItems) -> Self:
+        """Items as a server tells of them."""
+        item = decode(message.item, np.uint64, (None,))
+        return cls(
+            task=short(message.task),
+            item=item,
+            parameters=decode(message.parameters, np.float32, (len(item), None)),
+            seed=decode(message.seed, np.uint64, (len(item),)),
+            steps=decode(message.steps, np.uint32, (len(item),)),
+        )
+
+    @classmethod
     def of(cls, task: str, parameters: ArrayLike, *, steps: ArrayLike, seed: int | ArrayLike) -> Self:
         """Items 0, 1, … of the rows of `parameters` [I, P]; `steps` is one number or one an item.
 
@@ -106,7 +118,9 @@ class Items:
 class ResultBatch:
     """Some results of a queue: items [I] with their summaries [I, S], and which agents [I] of `cohort` did them.
 
-    `cursor` is where to go on after this batch.
+    `parent` [I] is the item that asked for each: itself, when a client put it there; `asked` [I] how many each asked
+    for. All is done when there are as many results as items put by clients and the sum of `asked`. `cursor` is where
+    to go on after this batch.
     """
 
     cursor: str
@@ -114,6 +128,8 @@ class ResultBatch:
     summary: NDArray[np.float32]
     cohort: str
     ordinal: NDArray[np.uint32]
+    parent: NDArray[np.uint64]
+    asked: NDArray[np.uint32]
 
     @classmethod
     def read(cls, message: ResultsResponse) -> Self:
@@ -124,11 +140,19 @@ class ResultBatch:
             summary=decode(message.summary, np.float32, (len(item), None)),
             cohort=short(message.cohort),
             ordinal=decode(message.ordinal, np.uint32, (len(item),)),
+            parent=decode(message.parent, np.uint64, (len(item),)),
+            asked=decode(message.asked, np.uint32, (len(item),)),
         )
 
     def rows(self, rows: Rows) -> "ResultBatch":
         """Some of them."""
-        return replace(self, item=self.item[rows], summary=self.summary[rows], ordinal=self.ordinal[rows])
+        return ResultBatch(
+            self.cursor,
+            self.item[rows],
+            self.summary[rows],
+            self.cohort,
+            *(self.ordinal[rows], self.parent[rows], self.asked[rows]),
+        )
 
 
 def seeds(seed: int | Sequence[int], count: int) -> NDArray[np.uint64]:

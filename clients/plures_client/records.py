@@ -170,7 +170,10 @@ class PoolInfo:
 
 @dataclass(frozen=True)
 class QueueStats:
-    """Items of a queue by what has become of them, and the cohorts that work it."""
+    """Items of a queue by what has become of them, and the cohorts that work it.
+
+    Another `incarnation` than before: the queue was deleted and begun again, or lost with its store.
+    """
 
     name: str
     ready: int
@@ -179,6 +182,9 @@ class QueueStats:
     dead: int
     last_error: str
     attached: tuple[str, ...]
+    cancelled: int
+    paused: bool
+    incarnation: str
 
     @classmethod
     def read(cls, message: Queue) -> Self:
@@ -190,6 +196,9 @@ class QueueStats:
             dead=message.dead,
             last_error=message.last_error,
             attached=tuple(short(name) for name in message.attached),
+            cancelled=message.cancelled,
+            paused=message.paused,
+            incarnation=message.incarnation,
         )
 
 

@@ -79,6 +79,21 @@ def test_a_queue_is_looked_at_read_and_removed(plures, plures_json, client, coho
     assert name in done.stderr
 
 
+def test_a_queue_is_overseen_from_the_command_line(plures, plures_json, client, name):
+    queue = client.queue(name)
+    queue.enqueue(Items.of("bandit", np.full((7, 2), 1.0), steps=2, seed=1), submit_id="one")
+    queue.enqueue(Items.of("bandit", np.full((5, 2), 1.0), steps=2, seed=1), submit_id="two")
+    plures("queue", "pause", name)
+    assert plures_json("queue", "stats", name)["paused"]
+    plures("queue", "resume", name)
+    assert plures("queue", "cancel", name, "--submission", "one") == "7 items cancelled\n"
+    assert plures("queue", "cancel", name) == "5 items cancelled\n"
+    assert plures("queue", "dead", name) == ""
+    assert plures("queue", "requeue", name) == "0 items are on the queue again\n"
+    assert plures_json("queue", "stats", name)["cancelled"] == 12
+    queue.delete()
+
+
 def _some(batches, count):
     for batch in batches:
         yield batch

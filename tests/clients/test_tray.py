@@ -18,7 +18,8 @@ def items(count, first=0):
 def batch(numbers, columns=2):
     numbers = np.asarray(numbers, np.uint64)
     summary = np.repeat(numbers[:, None], columns, axis=1).astype(np.float32)
-    return ResultBatch("1-0", numbers, summary, "joe", numbers.astype(np.uint32))
+    each = numbers.astype(np.uint32)
+    return ResultBatch("1-0", numbers, summary, "joe", each, parent=numbers, asked=0 * each)
 
 
 @given(st.integers(1, 50), st.integers(0, 2**40), st.randoms(use_true_random=False), st.integers(1, 60))

@@ -1,24 +1,31 @@
 """A handle on one work queue: put items on it, let cohorts work it, read what came of them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 from uuid import uuid4
 
 from plures.v1.queue_pb2 import (
     KEEP_LEARNING,
     KEEP_NOTHING,
     AttachRequest,
+    CancelItemsRequest,
+    DeadItems,
     DeleteQueueRequest,
     DetachRequest,
     EnqueueRequest,
+    ForgetResultsRequest,
     GetQueueRequest,
+    ListDeadItemsRequest,
+    PauseQueueRequest,
+    RequeueDeadItemsRequest,
     ResultsRequest,
+    ResumeQueueRequest,
 )
 
 from .. import ordinals as wire_ordinals
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, NotFound
 from ..items import Items, ResultBatch
 from ..names import full, short
 from ..ordinals import OrdinalsLike
@@ -42,6 +49,21 @@ class Submission:
     duplicate: bool
 
 
+@dataclass(frozen=True)
+class DeadLetter:
+    """Items that were given up together, and why; `items` None when nobody could make them out."""
+
+    id: str
+    items: Items | None
+    count: int
+    error: str
+
+    @classmethod
+    def read(cls, message: DeadItems) -> Self:
+        items = Items.read_items(message.items) if message.HasField("items") else None
+        return cls(message.id, items, message.count, message.error)
+
+
 class AsyncQueue:
     """A work queue, which begins with its first item. Making a handle asks nothing of the server."""
 
@@ -52,14 +74,19 @@ class AsyncQueue:
     def __repr__(self) -> str:
         return f"<queue {self.name} at {self._wire.address}>"
 
-    async def enqueue(self, items: Items, *, submit_id: str | None = None) -> Submission:
+    async def enqueue(
+        self, items: Items, *, submit_id: str | None = None, priority: int = 0, ttl_s: float | None = None
+    ) -> Submission:
         """Put items on the queue; the same items under the same `submit_id` are put there once, however often.
+
+        Of one's own items those of higher `priority`, 0 to 9, go first; what nobody began after `ttl_s` is given up.
 
         Raises:
             The error of the first message of items that is refused; those before it are on the queue.
         """
         submit_id = submit_id or uuid4().hex
-        requests = self._requests(items, submit_id)
+        terms = EnqueueRequest(queue=self._full, priority=priority, ttl_ms=round(1_000 * (ttl_s or 0)))
+        requests = self._requests(items, submit_id, terms)
         accepted, duplicates = 0, []
         async with aclosing(self._wire.messages(self._wire.to.queues.Enqueue(requests))) as responses:
             async for response in responses:
@@ -108,9 +135,56 @@ class AsyncQueue:
         """Remove the queue with its items and results; cohorts that work it are detached."""
         await self._wire.call(self._wire.to.queues.DeleteQueue, DeleteQueueRequest(name=self._full))
 
-    async def _requests(self, items: Items, submit_id: str) -> AsyncIterator[EnqueueRequest]:
+    async def pause(self) -> None:
+        """Begin nothing more until `resume`; what is under way goes on."""
+        await self._wire.call(self._wire.to.queues.PauseQueue, PauseQueueRequest(name=self._full))
+
+    async def resume(self) -> None:
+        """Go on after `pause`."""
+        await self._wire.call(self._wire.to.queues.ResumeQueue, ResumeQueueRequest(name=self._full))
+
+    async def cancel(self, submit_id: str | None = None) -> int:
+        """Take a submission's items off the queue, or all, waiting and under way; returns how many those were.
+
+        Raises NotFound for a submission that the queue does not remember.
+        """
+        if submit_id is None:
+            return await self._cancel(CancelItemsRequest(queue=self._full))
+        cancelled, part = 0, 0
+        with suppress(NotFound):
+            while True:
+                cancelled += await self._cancel(CancelItemsRequest(queue=self._full, submit_id=f"{submit_id}/{part}"))
+                part += 1
+        if part == 0:
+            raise NotFound(f"queue {self.name} remembers no submission {submit_id!r}; leave it out to cancel all items")
+        return cancelled
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]:
+        """What was given up last, oldest first."""
+        request = ListDeadItemsRequest(queue=self._full, limit=limit)
+        answer = await self._wire.call(self._wire.to.queues.ListDeadItems, request)
+        return [DeadLetter.read(message) for message in answer.dead]
+
+    async def requeue(self, letters: Sequence[DeadLetter] | None = None) -> int:
+        """Give dead items, or all, another life with all its attempts; returns how many those were."""
+        if letters is not None and not letters:
+            return 0
+        request = RequeueDeadItemsRequest(queue=self._full, ids=[letter.id for letter in letters or ()])
+        return int((await self._wire.call(self._wire.to.queues.RequeueDeadItems, request)).requeued)
+
+    async def forget(self, cursor: str) -> None:
+        """Drop the results up to a cursor: all who want them have read them."""
+        request = ForgetResultsRequest(queue=self._full, cursor=cursor)
+        await self._wire.call(self._wire.to.queues.ForgetResults, request)
+
+    async def _cancel(self, request: CancelItemsRequest) -> int:
+        return int((await self._wire.call(self._wire.to.queues.CancelItems, request)).cancelled)
+
+    async def _requests(self, items: Items, submit_id: str, terms: EnqueueRequest) -> AsyncIterator[EnqueueRequest]:
         for part, message in enumerate(items.messages(ITEMS_A_MESSAGE)):
-            yield EnqueueRequest(queue=self._full, submit_id=f"{submit_id}/{part}", items=message)
+            request = EnqueueRequest(submit_id=f"{submit_id}/{part}", items=message)
+            request.MergeFrom(terms)
+            yield request
 
     @property
     def _full(self) -> str:

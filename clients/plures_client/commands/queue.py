@@ -26,8 +26,13 @@ def stats(name: str, as_json: bool) -> None:
     if as_json:
         return print_json(found)
     print_table(
-        ["queue", "ready", "leased", "done", "dead", "worked by"],
-        [(found.name, found.ready, found.leased, found.done, found.dead, ", ".join(found.attached) or None)],
+        ["queue", "ready", "leased", "done", "dead", "cancelled", "paused", "worked by"],
+        [
+            (
+                *(found.name, found.ready, found.leased, found.done, found.dead, found.cancelled),
+                *("yes" if found.paused else "no", ", ".join(found.attached) or None),
+            )
+        ],
     )
     return click.echo(f"last error: {found.last_error}") if found.last_error else None
 
@@ -46,6 +51,51 @@ def results(name: str, follow: bool) -> None:
             due -= len(batch.item)
             if due <= 0 and not follow:
                 return
+
+
+@queue.command()
+@click.argument("name")
+def pause(name: str) -> None:
+    """Begin nothing more of queue NAME."""
+    with connected() as client:
+        client.queue(name).pause()
+
+
+@queue.command()
+@click.argument("name")
+def resume(name: str) -> None:
+    """Go on with queue NAME."""
+    with connected() as client:
+        client.queue(name).resume()
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--submission", default=None, help="The one whose items are cancelled.  [default: all]")
+def cancel(name: str, submission: str | None) -> None:
+    """Take items off queue NAME, waiting and under way."""
+    with connected() as client:
+        click.echo(f"{client.queue(name).cancel(submission)} items cancelled")
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Of those given up last.")
+def dead(name: str, limit: int) -> None:
+    """Print the items of queue NAME that were given up, one line of JSON a lot."""
+    with connected() as client:
+        for letter in client.queue(name).dead(limit):
+            items = letter.items.item.tolist() if letter.items else None
+            task = letter.items.task if letter.items else None
+            print_json_line({"task": task, "items": items, "count": letter.count, "error": letter.error})
+
+
+@queue.command()
+@click.argument("name")
+def requeue(name: str) -> None:
+    """Give all items of queue NAME that were given up another life."""
+    with connected() as client:
+        click.echo(f"{client.queue(name).requeue()} items are on the queue again")
 
 
 @queue.command()

@@ -1,8 +1,8 @@
 """The blocking face of a work queue."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from ..aio.queue import AsyncQueue, Keep, Submission
+from ..aio.queue import AsyncQueue, DeadLetter, Keep, Submission
 from ..items import Items, ResultBatch
 from ..ordinals import OrdinalsLike
 from ..records import QueueStats
@@ -19,8 +19,10 @@ class Queue:
     def __repr__(self) -> str:
         return repr(self._queue)
 
-    def enqueue(self, items: Items, *, submit_id: str | None = None) -> Submission:
-        return self._loop.run(self._queue.enqueue(items, submit_id=submit_id))
+    def enqueue(
+        self, items: Items, *, submit_id: str | None = None, priority: int = 0, ttl_s: float | None = None
+    ) -> Submission:
+        return self._loop.run(self._queue.enqueue(items, submit_id=submit_id, priority=priority, ttl_s=ttl_s))
 
     def attach(self, cohort: str, *, keep: Keep, ordinals: OrdinalsLike = None) -> None:
         self._loop.run(self._queue.attach(cohort, keep=keep, ordinals=ordinals))
@@ -34,6 +36,24 @@ class Queue:
             yield from self._loop.iterate(batches)
         finally:
             self._loop.run(batches.aclose())
+
+    def pause(self) -> None:
+        self._loop.run(self._queue.pause())
+
+    def resume(self) -> None:
+        self._loop.run(self._queue.resume())
+
+    def cancel(self, submit_id: str | None = None) -> int:
+        return self._loop.run(self._queue.cancel(submit_id))
+
+    def dead(self, limit: int = 100) -> list[DeadLetter]:
+        return self._loop.run(self._queue.dead(limit))
+
+    def requeue(self, letters: Sequence[DeadLetter] | None = None) -> int:
+        return self._loop.run(self._queue.requeue(letters))
+
+    def forget(self, cursor: str) -> None:
+        self._loop.run(self._queue.forget(cursor))
 
     def stats(self) -> QueueStats:
         return self._loop.run(self._queue.stats())

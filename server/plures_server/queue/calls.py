@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from .chunks import Chunk, Enqueued, Lease, LeasedChunk, Result, Terms
+from .chunks import Chunk, Enqueued, Lease, LeasedChunk, Result, Terms, stored_kind
 from .refusals import check_chunks, check_results, check_submission, check_terms, full_queue, unread_results
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class QueueCalls:
         place = f"{terms.tenant}/{9 - terms.priority}"
         arguments: list[Any] = [submit_id, uuid.uuid4().hex, *bounds, place, terms.depth, terms.ttl_ms or 0]
         for chunk in chunks:
-            arguments += (chunk.kind, chunk.items, chunk.payload)
+            arguments += (stored_kind(chunk.kind), chunk.items, chunk.payload)
 
         def read(reply: Any) -> Enqueued:
             outcome, count = reply
@@ -75,7 +75,9 @@ class QueueCalls:
 
     def lease(self, now_ms: int, chunks: int, visibility_ms: int, kinds: Sequence[str]) -> Call[Lease]:
         check_chunks(chunks, least=1)
-        return self._call("lease", now_ms, [chunks, visibility_ms, *self._config.limits, *kinds], _lease)
+        return self._call(
+            "lease", now_ms, [chunks, visibility_ms, *self._config.limits, *map(stored_kind, kinds)], _lease
+        )
 
     def renew(self, now_ms: int, token: str, ids: Collection[str], visibility_ms: int) -> Call[frozenset[str]]:
         check_chunks(len(ids))
@@ -89,7 +91,8 @@ class QueueCalls:
         for result in results:
             arguments += (result.chunk, result.payload, len(result.children))
             for child in result.children:
-                arguments += (child.queue or "", child.chunk.kind, child.chunk.items, child.chunk.payload)
+                chunk = child.chunk
+                arguments += (child.queue or "", stored_kind(chunk.kind), chunk.items, chunk.payload)
         return self._call("complete", now_ms, arguments, _ids)
 
     def release(self, now_ms: int, token: str, ids: Collection[str]) -> Call[None]:

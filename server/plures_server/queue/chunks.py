@@ -9,7 +9,7 @@ DEFAULT_TENANT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Packed items, how many they are, and the kind of worker that they are for: whoever asks for that kind."""
+    """Packed items, how many they are, and the kind of worker that they are for, as a task's name: who asks for it."""
 
     payload: bytes
     items: int
@@ -120,7 +120,18 @@ class QueueStats:
     incarnation: str = field(default="", compare=False)
 
 
-# The store's ids are tenant/kind/9 - priority/order/depth/root/first/items.
+# The store's ids are tenant/kind/9 - priority/order/depth/root/first/items; so kinds cannot have slashes there.
+_SLASH, _NO_SLASH = "/", "|"
+
+
+def stored_kind(kind: str) -> str:
+    """A kind as the store has it."""
+    return kind.replace(_SLASH, _NO_SLASH)
+
+
+def kind_of(stored: str) -> str:
+    """A kind from what the store has."""
+    return stored.replace(_NO_SLASH, _SLASH)
 
 
 def extent_of(id_: str) -> tuple[int, int]:

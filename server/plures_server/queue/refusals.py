@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import InvalidArgument, QueueFull, UnknownQueue, UnknownSubmission
-from ..names import check_id, check_tenant
+from ..names import check_id, check_task, check_tenant
 from .chunks import Chunk, Result, Terms, depth_of
 
 MOST_CHUNKS = 200
@@ -88,7 +88,7 @@ def unknown_submission(queue: str, submit_id: str) -> UnknownSubmission:
 
 def _check_chunk(chunk: Chunk, most_bytes: int) -> None:
     if chunk.kind:
-        check_id(chunk.kind, "kind")
+        check_task(chunk.kind)
     if len(chunk.payload) > most_bytes:
         raise InvalidArgument(
             f"{chunk.items} items of {len(chunk.payload):,} bytes travel together, at most {most_bytes:,} can; "

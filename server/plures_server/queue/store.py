@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import QueueUnavailable
 from .calls import QueueConfig
-from .chunks import Chunk, Enqueued, Lease, Result, Terms
+from .chunks import Chunk, Enqueued, Lease, Result, Terms, kind_of
 from .keys import QueueKeys
 from .oversight import QueueOversight
 from .refusals import MOST_CHUNKS, check_cursor
@@ -108,5 +108,5 @@ class QueueStore(QueueOversight):
 
 def _outgoing(fields: dict[bytes, bytes]) -> tuple[str, Chunk, Terms]:
     tenant, _, place = fields[b"place"].decode().partition("/")
-    chunk = Chunk(fields[b"payload"], int(fields[b"items"]), fields[b"kind"].decode())
+    chunk = Chunk(fields[b"payload"], int(fields[b"items"]), kind_of(fields[b"kind"].decode()))
     return fields[b"queue"].decode(), chunk, Terms(tenant, 9 - int(place), depth=int(fields[b"depth"]))

@@ -58,6 +58,8 @@ NO_RESULTS = queue_pb2.ResultsResponse(
 class Robbed(QueueStore):
     """Just before its first completion, its lease ends and another worker does the items."""
 
+    kinds: tuple[str, ...] = ("bandit",)
+
     def __init__(self, url: str) -> None:
         self.now_ms = 1_000
         super().__init__(url, clock=lambda: self.now_ms)
@@ -68,7 +70,7 @@ class Robbed(QueueStore):
         if not self.is_robbed:
             self.is_robbed = True
             self.now_ms += holdings_module.VISIBILITY_MS + 1
-            loot = await self.thief.lease(queue, len(results), 10_000, ["bandit"])
+            loot = await self.thief.lease(queue, len(results), 10_000, self.kinds)
             stolen = [Result(chunk.id, NO_RESULTS) for chunk in loot.chunks]
             assert len(await self.thief.complete(queue, loot.token, stolen)) == len(results)
         return await super().complete(queue, token, results)

@@ -2,7 +2,7 @@
 
 import pytest
 from plures_server.errors import InvalidArgument, QueueFull, UnknownQueue
-from plures_server.queue.chunks import Chunk, Terms
+from plures_server.queue.chunks import Child, Chunk, Result, Terms
 from plures_server.queue.keys import QueueKeys
 from plures_server.queue.store import QueueConfig, QueueStore
 from redis.asyncio import Redis
@@ -25,6 +25,21 @@ async def test_a_worker_gets_only_what_it_can_do(store: QueueStore) -> None:
     assert await leased(store, 9, "chess") == b""
     assert await leased(store, 1, "bandit-3", "maze") == b"b"
     assert await leased(store, 9, "maze", "bandit") == b"acd"
+
+
+async def test_kinds_are_called_as_tasks_are(store: QueueStore) -> None:
+    pong = "gymnasium:ALE/Pong-v5"
+    await put(store, b"p", kind=pong)
+    await put(store, b"a", kind="gymnasium:ALE/Alien-v5")
+    lease = await store.lease("q", 9, 1_000, [pong])
+    [chunk] = lease.chunks
+    child = Child(Chunk(b"child", 1, pong), "other")
+    await store.complete("q", lease.token, [Result(chunk.id, b"", [child, Child(child.chunk)])])
+    await store.relay("q")
+    for queue in ("q", "other"):
+        assert [chunk.payload for chunk in (await store.lease(queue, 9, 1_000, [pong])).chunks] == [b"child"]
+    with pytest.raises(InvalidArgument, match="'no task' is no task's name"):
+        await put(store, b"x", kind="no task")
 
 
 async def test_the_urgent_goes_first_and_the_rest_in_the_order_it_came(store: QueueStore) -> None:
