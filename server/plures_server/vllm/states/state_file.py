@@ -1,0 +1,130 @@
+"""One named state as a file: safetensors, with what must be known of it as metadata. Never a pickle."""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, uint8
+
+from .errors import DamagedState
+
+FORMAT = "plures-named-state-1"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a state without reading its tensors.
+
+    model: fingerprint of the model that it belongs to. tokens: how many were read into it. pending: tokens that were
+    said last and not read yet; whoever loads the state reads them first. version: another one at each save.
+    """
+
+    model: str
+    tokens: int
+    pending: tuple[int, ...] = ()
+    version: str = ""
+
+    def renewed(self) -> "Facts":
+        return replace(self, version=uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class State:
+    """The tensors of a state, by layer and number, on the CPU."""
+
+    facts: Facts
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+
+def encode(state: State) -> bytes:
+    """The file's content."""
+    tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
+    form = {**asdict(state.facts), "format": FORMAT, "checksum": _checksum(tensors)}
+    return bytes(save(tensors, {"plures": json.dumps(form)}))
+
+
+def read_facts(path: Path) -> Facts:
+    """The facts of a file, without its tensors. FileNotFoundError, DamagedState."""
+    return _facts(path, _form(path))
+
+
+def read_state(path: Path) -> State:
+    """The whole state, its checksum compared. FileNotFoundError, DamagedState."""
+    form = _form(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if form.get("checksum") != _checksum(tensors):
+        raise _damaged(path, "its checksum is another")
+    return State(_facts(path, form), tensors)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Have a file appear whole and on the disk, or not at all."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have names that were given or taken last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _form(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            form = json.loads((file.metadata() or {}).get("plures", "null"))
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(form, dict) or form.get("format") != FORMAT:
+        raise _damaged(path, f"it is no {FORMAT}")
+    return form
+
+
+def _facts(path: Path, form: dict[str, Any]) -> Facts:
+    pending = form.get("pending")
+    whole = [form.get("tokens"), *pending] if isinstance(pending, list) else [None]
+    words = [form.get("model"), form.get("version")]
+    if not all(type(n) is int and n >= 0 for n in whole) or not all(isinstance(word, str) for word in words):
+        raise _damaged(path, f"its facts are {form!r}")
+    return Facts(form["model"], form["tokens"], tuple(form["pending"]), form["version"])
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        sha.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        sha.update(tensor.flatten().view(dtype=uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def _damaged(path: Path, why: object) -> DamagedState:
+    return DamagedState(f"state {path.stem!r} is damaged ({why}); delete it, or import it again")
