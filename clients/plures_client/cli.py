@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from .commands.act import act
 from .commands.added import added_commands, load_added, summary_of
 from .commands.become import become
 from .commands.bench import bench
 from .commands.cohorts import cohorts
+from .commands.completion import completion
 from .commands.connect import Target
 from .commands.lineage import lineage
 from .commands.merge import merge
@@ -17,6 +19,7 @@ from .commands.queue import queue
 from .commands.run import run
 from .commands.server import pool, students, tasks
 from .commands.snapshots import snapshots
+from .commands.watch import watch
 
 
 class Plures(click.Group):
@@ -71,7 +74,11 @@ def main(
     ctx.obj = Target(server, token_file, ca, certificate, key)
 
 
-for command in (become, bench, cohorts, lineage, merge, pool, queue, run, snapshots, students, tasks):
+# Who works with cohorts all day says less.
+for name in ("start", "fork", "retire", "snapshot", "restore"):
+    main.add_command(cohorts.commands[name])
+_OWN = (act, become, bench, cohorts, completion, lineage, merge, pool, queue, run, snapshots, students, tasks, watch)
+for command in _OWN:
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -147,7 +147,10 @@ class TierInfo:
 
 @dataclass(frozen=True)
 class PoolInfo:
-    """Agents and bytes of fast weights, over all students; `tiers` from the one they are stepped in to the coldest."""
+    """Agents and bytes of fast weights, over all students; `tiers` from the one they are stepped in to the coldest.
+
+    Since the server began: steps of agents, and the waves and ticks they were made in. `waiting`: requests to step.
+    """
 
     agents: int
     agents_free: int
@@ -155,6 +158,9 @@ class PoolInfo:
     bytes_capacity: int
     device: str
     tiers: tuple[TierInfo, ...]
+    agent_steps: int
+    waves: int
+    waiting: int
 
     @classmethod
     def read(cls, message: GetPoolResponse) -> Self:
@@ -165,6 +171,9 @@ class PoolInfo:
             bytes_capacity=message.bytes_capacity,
             device=message.device,
             tiers=tuple(map(TierInfo.read, message.tiers)),
+            agent_steps=message.agent_steps,
+            waves=message.waves,
+            waiting=message.waiting,
         )
 
 

@@ -63,6 +63,7 @@ class Actor:
             stepper.seat(wave, states, part)
             for batch in stepper.batches(part):
                 stepper.crew.each(step, batch)
+        self._pool.steps.count(len(wave))
         self._finish(group, stepper.pages, logits_BA, action_B.cpu())
         stepper.metered(stepper.meters.acts, len(wave), perf_counter() - began)
 

@@ -45,6 +45,19 @@ class PoolUsage:
     tiers: list[TierUsage]
 
 
+@dataclass
+class Steps:
+    """What agents have done since the server began. Other threads may look."""
+
+    agent_steps: int = 0
+    waves: int = 0
+
+    def count(self, agents: int) -> None:
+        """One wave, or one tick of a run, of so many agents."""
+        self.agent_steps += agents
+        self.waves += 1
+
+
 class Pool:
     """Starts, forks and retires agents. Everything it refuses leaves it as it was."""
 
@@ -57,6 +70,7 @@ class Pool:
         self.students = students
         self._cohorts: dict[str, Cohort] = {}
         self._agents = 0
+        self.steps = Steps()
         self.shares = Shares()
         # Beyond a page for every agent, one for where its life parted, and one while a wave turns over, there is
         # nothing to hold.

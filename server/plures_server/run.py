@@ -80,6 +80,11 @@ class Run:
         return -int(self._minus_steps[0])
 
     @property
+    def agent_steps(self) -> int:
+        """Steps of all agents so far."""
+        return self._agent_steps
+
+    @property
     def finished(self) -> bool:
         return self.tick == self.ticks
 

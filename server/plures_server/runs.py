@@ -54,7 +54,10 @@ class CohortRun:
 
     def advance(self, pool: Pool, seconds: float) -> Generator[None, None, Progress]:
         """As `Run.advance`; what is reported is on the disk first, when the cohort is logged."""
+        before = self.run.agent_steps, self.run.tick
         progress = yield from self.run.advance(seconds)
+        pool.steps.agent_steps += self.run.agent_steps - before[0]
+        pool.steps.waves += self.run.tick - before[1]
         pool.journals.ticked(self, ended=False)
         return progress
 

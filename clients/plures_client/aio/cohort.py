@@ -23,6 +23,7 @@ from ..records import CohortInfo, SnapshotInfo, TaskInfo
 from ..results import ActResult
 from ..whole import whole
 from .acting import AsyncActStream, Seen, parts
+from .agents import AsyncAgents, Which
 from .becoming import Became, OnProgress, become
 from .catalogue import AsyncTasks
 from .merging import MembersLike, merge
@@ -50,6 +51,10 @@ class AsyncCohort:
 
     def __repr__(self) -> str:
         return f"<cohort {self.name} at {self._wire.address}>"
+
+    def __getitem__(self, which: Which) -> AsyncAgents:
+        """Some of the agents: `cohort[7]`, `cohort[10:20]`, `cohort[[1, 5, 9]]`."""
+        return AsyncAgents(self, which)
 
     async def describe(self) -> CohortInfo:
         """How the cohort stands; raise NotFound when there is none of that name."""

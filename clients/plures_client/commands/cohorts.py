@@ -10,6 +10,7 @@ from .output import Row, human_bytes, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from ..durability import Level
+    from ..horizon import HorizonPolicy
     from ..records import CohortInfo
 
 
@@ -29,6 +30,13 @@ durability_option = click.option(
     type=click.Choice(["none", "snapshot", "log"]),
     default=None,
     help="What outlives the server: nothing, the last automatic snapshot, every acknowledged step.",
+)
+horizon_option = click.option(
+    "--horizon",
+    "horizon_policy",
+    type=click.Choice(["ignore", "warn", "retire", "reanchor"]),
+    default=None,
+    help="What becomes of agents that outlive their student's horizon: nothing, a warning, their end, a new birth.",
 )
 seed_option = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0)
 
@@ -52,11 +60,22 @@ def list_cohorts(as_json: bool) -> None:
 @click.option("--count", type=click.IntRange(1, 2**32 - 1), required=True, help="Agents to start.")
 @seed_option
 @durability_option
+@horizon_option
 @json_option
-def start(cohort: str, student: str, count: int, seed: int, durability: "Level | None", as_json: bool) -> None:
+def start(
+    cohort: str,
+    student: str,
+    count: int,
+    seed: int,
+    durability: "Level | None",
+    horizon_policy: "HorizonPolicy | None",
+    as_json: bool,
+) -> None:
     """Start COHORT of newborn agents."""
     with connected() as client:
-        started = client.cohorts.start(cohort, student=student, count=count, seed=seed, durability=durability)
+        started = client.cohorts.start(
+            cohort, student=student, count=count, seed=seed, durability=durability, horizon_policy=horizon_policy
+        )
         show([started.describe()], as_json)
 
 

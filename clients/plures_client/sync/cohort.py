@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..aio.acting import Seen
+from ..aio.agents import Which
 from ..aio.becoming import Became, OnProgress
 from ..aio.cohort import Answer, AsyncCohort, Problem, Strategy
 from ..durability import DurabilityLike
@@ -16,6 +17,7 @@ from ..lineage import Lineage
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
 from ..results import ActResult
+from .agents import Agents
 from .loop import LoopThread
 from .queue import Queue
 from .streams import ActStream, Run
@@ -30,6 +32,10 @@ class Cohort:
 
     def __repr__(self) -> str:
         return repr(self._cohort)
+
+    def __getitem__(self, which: Which) -> Agents:
+        """Some of the agents: `cohort[7]`, `cohort[10:20]`, `cohort[[1, 5, 9]]`."""
+        return Agents(self, which)
 
     def describe(self) -> CohortInfo:
         return self._loop.run(self._cohort.describe())

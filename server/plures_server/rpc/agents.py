@@ -126,6 +126,9 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             bytes_used=usage.bytes_used,
             bytes_capacity=usage.bytes_capacity,
             device=str(self._engine.pool.device),
+            agent_steps=self._engine.pool.steps.agent_steps,
+            waves=self._engine.pool.steps.waves,
+            waiting=self._engine.waiting,
             tiers=[pb.TierUsage(**vars(tier)) for tier in usage.tiers],
         )
 
