@@ -83,11 +83,6 @@ class Engine:
         self._crew.close()
         self.pool.close()
 
-    @property
-    def waiting(self) -> int:
-        """Acts that wait for their wave, as other threads see it."""
-        return len(self._actor.waiting)
-
     async def call(self, work: Callable[[Pool], T]) -> T:
         """Do a short piece of work on the pool. It may be done even when the caller is cancelled meanwhile."""
         self._check_room()
