@@ -54,6 +54,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against proto/frozen.binpb
 
 types: setup
 	$(BIN)/mypy kernels students server clients bench
