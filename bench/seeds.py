@@ -18,13 +18,12 @@ from plures_students.identify.compare import identify
 from plures_students.identify.members import read_members
 from plures_students.identify.sizes import Size
 from plures_students.imitate import ImitationSettings
-from plures_students.teachers import ActorCritic, Bandit, Learner, QLearner, Thompson, World, record
+from plures_students.teachers import Bandit, Learner, QLearner, Thompson, World, record
 from plures_students.threads import threads
 
 TEACHERS: dict[str, tuple[World, Learner]] = {
     "thompson": (Bandit(3), Thompson()),
     "q_forgetting": (Bandit(3, drift=0.05), QLearner(0.4, 0.0, 0.1, "softmax", inverse_temperature=5.0)),
-    "actor_critic": (Bandit(3, drift=0.05), ActorCritic(1.0, 0.2, 0.0)),
 }
 STEPS, SHOWN, TESTED = 150, 300, 80
 SETTINGS = ImitationSettings(steps=300, batch=3000, length=STEPS, short=STEPS, births=True, rehearse=False)
@@ -45,9 +44,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
     with threads(1):
-        rows = [row(name, arguments.work) for name in TEACHERS]
-    write_json(arguments.json, "members of the family, of one size, beside the same teachers", rows)
+        for name in TEACHERS:
+            rows.append(row(name, arguments.work))
+            write_json(arguments.json, "members of the family, of one size, beside the same teachers", rows)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.table import Table
 from ..lives import Lives, LivesError, Mapping, copy_shipped, import_csv, read_lives, shipped_names, split, write_lives
 from ..teachers import LEARNERS, WORLDS, make, record
 from .failing import fails_in_words
+from .lives_import import minari, rollout_
 from .record_llm import record_llm, text
 from .settings import read_settings
 
@@ -113,6 +114,8 @@ def record_(world: str, learner: str, count: int, steps: int, seed: int, setting
 
 lives.add_command(record_llm)
 lives.add_command(text)
+lives.add_command(minari)
+lives.add_command(rollout_)
 
 
 def _refuse_existing(directory: Path) -> None:

@@ -142,7 +142,7 @@ class Chance:
         return Fitted(lambda others: np.full((others.steps, actions), -np.log(actions)), 0, None, {})
 
 
-SEEDS = "gated_delta", "gru", "ssm", "context", "context+think:3"
+SEEDS = "gated_delta", "gru", "ssm", "context", "context+think:1"
 """What is at issue: gradient-like fast weights, rich residual activations, context, and context that thinks."""
 
 

@@ -18,9 +18,9 @@ class SearchSettings:
     Without that, they close in before they are there. `narrowest` is the least width.
     """
 
-    candidates: int = 48
-    elites: int = 8
-    rounds: int = 9
+    candidates: int = 32
+    elites: int = 6
+    rounds: int = 8
     narrowest: float = 0.004
     widening: float = 1.4
 
