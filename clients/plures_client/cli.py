@@ -19,6 +19,7 @@ from .commands.queue import queue
 from .commands.run import run
 from .commands.server import pool, students, tasks
 from .commands.snapshots import snapshots
+from .commands.solve import solve
 from .commands.watch import watch
 
 
@@ -77,7 +78,23 @@ def main(
 # Who works with cohorts all day says less.
 for name in ("start", "fork", "retire", "snapshot", "restore"):
     main.add_command(cohorts.commands[name])
-_OWN = (act, become, bench, cohorts, completion, lineage, merge, pool, queue, run, snapshots, students, tasks, watch)
+_OWN = (
+    act,
+    become,
+    bench,
+    cohorts,
+    completion,
+    lineage,
+    merge,
+    pool,
+    queue,
+    run,
+    snapshots,
+    solve,
+    students,
+    tasks,
+    watch,
+)
 for command in _OWN:
     main.add_command(command)
 

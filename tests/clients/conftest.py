@@ -8,8 +8,15 @@ from typing import Any
 
 import grpc
 import pytest
+import torch
+from gymnasium.spaces import Discrete
 from plures_client import Client, Cohort
 from plures_client.errors import NotFound
+from plures_students.checkpoint import save_checkpoint
+from plures_students.config import StudentConfig
+from plures_students.model import Student
+
+from ..conftest import ServerProcess
 
 Serve = Callable[[Callable[[grpc.Server], None]], str]
 
@@ -52,3 +59,20 @@ def cohort(client: Client, name: str) -> Iterator[Cohort]:
     yield cohort
     with suppress(NotFound):
         cohort.retire()
+
+
+SPACES = {"walker": (81, 5), "optimiser": (1, 5), "gambler": (1, 2)}
+
+
+@pytest.fixture(scope="session")
+def crowds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cohort]]:
+    """Cohorts of a hundred: walkers in mazes, optimisers, gamblers; on a server of their own."""
+    server = ServerProcess(tmp_path_factory.mktemp("crowds"), ())
+    for name, (observations, actions) in SPACES.items():
+        torch.manual_seed(1)
+        student = Student(StudentConfig(Discrete(observations), Discrete(actions))).eval()
+        save_checkpoint(server.folder / "students" / name, student, {})
+    server.start()
+    with Client(server.address) as client:
+        yield {name: client.cohorts.start(name, student=name, count=100, seed=2) for name in SPACES}
+    server.kill()

@@ -5,37 +5,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Discrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plures_client import Client
 from plures_client.coordinators import BestOf, Map, Particles, Pool, Tree, Vote
 from plures_client.errors import InvalidArgument
 from plures_client.problems import Exploration, Function, GoalSearch, Minimise, Portfolio, Regions, World
 from plures_client.problems.functions import NAMES
 from plures_client.problems.regions import CENTRE, DOORS, is_connected
 from plures_server.tasks import TASKS
-from plures_students.checkpoint import save_checkpoint
-from plures_students.config import StudentConfig
-from plures_students.model import Student
 
 MAZE = Regions(3, 3, seed=1)
-SPACES = {"walker": (81, 5), "optimiser": (1, 5)}
-
-
-@pytest.fixture(scope="module")
-def crowds(launch_server):
-    """Cohorts of a hundred: walkers in mazes, optimisers, gamblers; on a server of their own."""
-    server = launch_server()
-    server.stop()
-    for name, (observations, actions) in SPACES.items():
-        torch.manual_seed(1)
-        student = Student(StudentConfig(Discrete(observations), Discrete(actions))).eval()
-        save_checkpoint(server.folder / "students" / name, student, {})
-    server.start()
-    with Client(server.address) as client:
-        students = {"walker": "walker", "optimiser": "optimiser", "gambler": "bandit"}
-        yield {name: client.cohorts.start(name, student=of, count=100, seed=2) for name, of in students.items()}
 
 
 @settings(max_examples=15)
