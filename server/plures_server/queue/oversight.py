@@ -87,6 +87,8 @@ class QueueOversight(ScriptRunner):
     async def forget_results(self, queue: str, cursor: str) -> int:
         """Drop the results up to a cursor, whose readers are done with them. Returns how many chunks' they were."""
         check_cursor(cursor)
+        if not cursor:
+            return 0
         ms, _, number = cursor.partition("-")
         first_kept = f"{ms}-{int(number or 0) + 1}"
         results = QueueKeys(queue)["results"]

@@ -16,6 +16,7 @@ from plures.v1 import tensor_pb2
 from plures_students.errors import CheckpointError
 
 from .. import errors
+from .reading import checked, readable
 from .wrapping import HEALTH, Context, Continuation, Stream, Streamed, Unary, wrapped
 
 log = logging.getLogger(__name__)
@@ -64,9 +65,14 @@ RETRY_SECONDS = {
 }
 
 
-def reason(error: errors.PluresError) -> str:
+def reason_of(kind: type[errors.PluresError]) -> str:
     """UnknownAgent → UNKNOWN_AGENT."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).upper()
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper()
+
+
+def reason(error: errors.PluresError) -> str:
+    """As `reason_of` its kind."""
+    return reason_of(type(error))
 
 
 def code_number(error: errors.PluresError) -> int:
@@ -121,13 +127,13 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(HEALTH):
             return handler
-        return wrapped(handler, _guard_unary, _guard_stream)
+        return wrapped(handler, _guard_unary, _guard_stream, readable)
 
 
 def _guard_unary(behave: Unary) -> Unary:
     async def guarded(request: Any, context: Context) -> Any:
         try:
-            return await behave(request, context)
+            return await behave(checked(request), context)
         except Exception as error:  # noqa: BLE001 - the edge of the process
             await _abort(context, error)
 
@@ -138,7 +144,7 @@ def _guard_stream(behave: Stream) -> Streamed:
     async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
             # A caller who leaves ends the behaviour at once, not when its garbage is collected.
-            async with aclosing(behave(request, context)) as responses:
+            async with aclosing(behave(checked(request), context)) as responses:
                 async for response in responses:
                     yield response
         except Exception as error:  # noqa: BLE001 - the edge of the process

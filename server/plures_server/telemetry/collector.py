@@ -48,9 +48,10 @@ class ServerCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         yield _gauge("memory_bandwidth_bytes", {(): self._bandwidth})
         yield _gauge("requests_waiting", {(): self._engine.waiting})
-        yield from _of_steps({"act": self._engine.meters.acts, "run": self._engine.meters.ticks})
         if (pool := _patiently(self._ask_pool)) is not None:
             yield from _of_pool(*pool)
+        # When the engine has answered, it has counted the steps that it answered before.
+        yield from _of_steps({"act": self._engine.meters.acts, "run": self._engine.meters.ticks})
         if (queues := _patiently(self._ask_queues)) is not None:
             yield from _of_queues(queues)
 

@@ -242,9 +242,12 @@ def test_a_message_above_16_mib_is_refused(wire: Wire, joe: str) -> None:
 
 
 def test_bytes_that_are_no_message_are_refused(wire: Wire, joe: str) -> None:
-    call = wire.channel.unary_unary("/plures.v1.AgentService/GetCohort")
-    with pytest.raises(grpc.RpcError):
-        call(b"\xff\xff\xff\xff")
+    for method, send in (("GetCohort", "unary_unary"), ("Become", "stream_stream"), ("Act", "stream_stream")):
+        call = getattr(wire.channel, send)(f"/plures.v1.AgentService/{method}")
+        nonsense = b"\xff\xff\xff\xff" if send == "unary_unary" else iter([b"\xff\xff\xff\xff"])
+        refused = refusal(lambda call=call, nonsense=nonsense: call(nonsense))
+        assert refused.code == "INVALID_ARGUMENT"
+        assert refused.message.startswith("the request cannot be read (")
     assert wire.cohort(joe).alive == 3
 
 
