@@ -3,9 +3,9 @@
 One-step likelihood hardly sees what a learner is for. Recorded choices reveal a preference that rewards have formed,
 so a student can foresee them from the choices alone; left to itself it then never forms the preference (the delusion
 of Ortega et al. 2021, arXiv:2110.10819). So, where the lives tell the task that was played, copies play it freely, and
-the probability that they give to the best action is moved to the frequency with which the teachers took it, on average
-over plays of like payoff at a like time. It is moment matching on the student's own histories, by the training lives
-alone; all else is left to the likelihood.
+two kinds of probability are moved to the teachers' frequencies: that of the best action, on average over plays of like
+payoff at a like time; and that of the last action, after like runs of it. It is moment matching on the student's own
+histories, by the training lives alone; all else is left to the likelihood.
 
 Shapes: N rows of lives, B plays, T steps, A actions, M moments.
 """
@@ -15,15 +15,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..bandits import Bandits, Played, Standing
 from ..lives import Lives
 from ..model import Student
-
-_BINS = (0, 20, 40, 60, 80, 100)
-"""Trials of an episode where a new stretch of time begins."""
+from .moments import Learning, Persistence
 
 
 @dataclass(frozen=True)
@@ -50,13 +47,17 @@ class Rehearsal:
         self._bandits = Bandits(lives)
         self._spans = np.array(list(pairwise(lives.episodes())))
         self._first = np.flatnonzero(np.isin(self._spans[:, 0], lives.offsets))
-        self._learning = _Learning(lives, self._spans)
+        trial_N = np.arange(lives.steps) - np.repeat(self._spans[:, 0], np.diff(self._spans, axis=1)[:, 0])
+        self._learning, self._persistence = Learning(lives, trial_N), Persistence(lives, trial_N)
+        both = (self._learning.moments, self._persistence.moments)
+        self._teacher_M = torch.cat([moments.teacher_M for moments in both])
+        self._weight_M = torch.cat([moments.weight_M for moments in both])
         rng = np.random.default_rng([seed, 0, 1])
         copies = settings.copies
         self.episode_B = torch.from_numpy(rng.integers(0, len(self._spans), copies))
         self.names_BA = self._names(rng, copies)
         self.standing = Standing.birth(student, copies)
-        self.gap_M = torch.zeros(len(self._learning.teacher_M))
+        self.gap_M = torch.zeros(len(self._teacher_M))
         self.count = torch.zeros(())
 
     def is_due(self, step: int, progress: float) -> bool:
@@ -70,7 +71,9 @@ class Rehearsal:
         before = self.standing
         played = self._bandits.play(student, start_B, stop_B, int(rng.integers(2**62)), before, self.names_BA)
         best_BT = self.names_BA.gather(1, self._bandits.best_N[played.row_BT])
-        student_M, count_M = self._learning.of(_probability_of(student, played, before, best_BT), played)
+        prob_BTA = _probabilities(student, played, before)
+        means = self._learning.of(played, prob_BTA, best_BT), self._persistence.of(played, prob_BTA)
+        student_M, count_M = (torch.cat(parts) for parts in zip(*means, strict=True))
         self._go_on(student, played.after, rng)
         return self.settings.weight * self._pull(student_M, count_M)
 
@@ -90,12 +93,12 @@ class Rehearsal:
 
     def _pull(self, student_M: Tensor, count_M: Tensor) -> Tensor:
         """Σ weight · gap², but with the gap that is squared taken over several rehearsals."""
-        gap_M = torch.where(count_M > 0, student_M - self._learning.teacher_M, 0).detach()
+        gap_M = torch.where(count_M > 0, student_M - self._teacher_M, 0).detach()
         keep = self.settings.smoothing
         self.gap_M = keep * self.gap_M + (1 - keep) * gap_M
         self.count = self.count + 1
         smooth_M = self.gap_M / (1 - keep**self.count)
-        return 2 * (self._learning.weight_M * smooth_M * student_M).sum()
+        return 2 * (self._weight_M * smooth_M * student_M).sum()
 
     def _go_on(self, student: Student, after: Standing, rng: np.random.Generator) -> None:
         """On to the next episode; whose life has ended is born again into another."""
@@ -119,30 +122,8 @@ class Rehearsal:
         return torch.from_numpy(rng.permuted(np.tile(np.arange(actions), (copies, 1)), axis=1))
 
 
-class _Learning:
-    """How often the best action is taken, by what it pays and by time in the episode: the moments M."""
-
-    def __init__(self, lives: Lives, spans: NDArray[np.int64]) -> None:
-        pay_N = lives.extra["p_best"]
-        edges = np.unique(np.quantile(pay_N, (0.25, 0.5, 0.75)))
-        trial_N = np.arange(lives.steps) - np.repeat(spans[:, 0], np.diff(spans, axis=1)[:, 0])
-        key_N = np.searchsorted(edges, pay_N) * len(_BINS) + np.searchsorted(_BINS, trial_N, side="right") - 1
-        self._size = (len(edges) + 1) * len(_BINS)
-        self._key_N = torch.from_numpy(key_N)
-        count_M = np.bincount(key_N, minlength=self._size)
-        hit_M = np.bincount(key_N, lives.action_N == lives.extra["best_action"], self._size)
-        self.teacher_M = torch.from_numpy(hit_M / np.maximum(count_M, 1)).float()
-        self.weight_M = torch.from_numpy(count_M / lives.steps).float()
-
-    def of(self, prob_BT: Tensor, played: Played) -> tuple[Tensor, Tensor]:
-        """Means [M] of the copies' probabilities of the best action, and of how many steps."""
-        key = self._key_N[played.row_BT][played.real_BT]
-        count_M = torch.bincount(key, minlength=self._size)
-        return torch.zeros(self._size).index_add(0, key, prob_BT[played.real_BT]) / count_M.clamp(min=1), count_M
-
-
-def _probability_of(student: Student, played: Played, before: Standing, action_BT: Tensor) -> Tensor:
-    """Probabilities [B, T] of given actions, differentiable in the slow weights."""
+def _probabilities(student: Student, played: Played, before: Standing) -> Tensor:
+    """Probabilities [B, T, A] of all actions, differentiable in the slow weights."""
     states = [state.contiguous() for state in before.pages.view(-1, *student.config.state_shape).unbind(1)]
     prob_BTA: Tensor = student(played.inputs, states)[0].softmax(-1)
-    return prob_BTA.gather(2, action_BT[..., None])[..., 0]
+    return prob_BTA
