@@ -27,7 +27,8 @@ from .moments import Learning, Persistence
 class RehearsalSettings:
     """Every so many steps after `begin` (a share of the training), `copies` play an episode each, of at most `trials`.
 
-    `weight` is that of the squared gaps against the log-loss; gaps are averaged over rehearsals with `smoothing`.
+    `weight` is that of the squared gaps in taking the best action against the log-loss, `persistence` that of those in
+    keeping to an action; gaps are averaged over rehearsals with `smoothing`.
     """
 
     every: int = 3
@@ -35,6 +36,7 @@ class RehearsalSettings:
     copies: int = 96
     trials: int = 150
     weight: float = 20.0
+    persistence: float = 4.0
     smoothing: float = 0.8
 
 
@@ -49,9 +51,9 @@ class Rehearsal:
         self._first = np.flatnonzero(np.isin(self._spans[:, 0], lives.offsets))
         trial_N = np.arange(lives.steps) - np.repeat(self._spans[:, 0], np.diff(self._spans, axis=1)[:, 0])
         self._learning, self._persistence = Learning(lives, trial_N), Persistence(lives, trial_N)
-        both = (self._learning.moments, self._persistence.moments)
-        self._teacher_M = torch.cat([moments.teacher_M for moments in both])
-        self._weight_M = torch.cat([moments.weight_M for moments in both])
+        parts = {self._learning.moments: settings.weight, self._persistence.moments: settings.persistence}
+        self._teacher_M = torch.cat([moments.teacher_M for moments in parts])
+        self._weight_M = torch.cat([weight * moments.weight_M for moments, weight in parts.items()])
         rng = np.random.default_rng([seed, 0, 1])
         copies = settings.copies
         self.episode_B = torch.from_numpy(rng.integers(0, len(self._spans), copies))
@@ -75,7 +77,7 @@ class Rehearsal:
         means = self._learning.of(played, prob_BTA, best_BT), self._persistence.of(played, prob_BTA)
         student_M, count_M = (torch.cat(parts) for parts in zip(*means, strict=True))
         self._go_on(student, played.after, rng)
-        return self.settings.weight * self._pull(student_M, count_M)
+        return self._pull(student_M, count_M)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes, to go on from."""

@@ -49,7 +49,10 @@ def _students(units: list[dict[str, Any]]) -> str:
     lines = ["| students of | seed | folds | steps | seconds of training |", "|---|---|---|---|---|"]
     for study, seed in sorted({(unit["study"], unit["seed"]) for unit in units}):
         those = [unit for unit in units if (unit["study"], unit["seed"]) == (study, seed)]
-        seconds = [unit["seconds"] for unit in those]
-        span = f"{min(seconds):.0f} to {max(seconds):.0f}"
+        span = " to ".join(f"{seconds:.0f}" for seconds in _ends([unit["seconds"] for unit in those]))
         lines.append(f"| {study} | {seed} | {len(those)} of {FOLDS} | {those[0]['steps']:,} | {span} |")
     return "\n".join(lines)
+
+
+def _ends(values: list[float]) -> list[float]:
+    return sorted({min(values), max(values)})

@@ -51,7 +51,7 @@ STUDIES = {
             "dezfouli2019_bandit",
             "gated_delta",
             {"heads": 4},
-            ImitationSettings(steps=800, batch=4096, validate_every=100, rehearsal=RehearsalSettings(weight=40.0)),
+            ImitationSettings(steps=1000, batch=4096, validate_every=100, rehearsal=RehearsalSettings(every=4)),
             copies=10,
         ),
         Study(
