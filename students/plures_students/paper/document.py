@@ -28,13 +28,29 @@ def text(found: dict[str, Any]) -> str:
     sections = [_prose("beginning")]
     if "bandit" in found:
         rows = bandit_rows(found["bandit"], references["bandit"])
-        sections += [_prose("bandit"), table(rows), references["bandit"]["source"], _picture("bandit")]
+        sections += [
+            _prose("bandit"),
+            table(rows, _so_far(found, "bandit")),
+            references["bandit"]["source"],
+            _picture("bandit"),
+        ]
     if "load" in found:
         rows = load_rows(found["load"], references["load"])
-        sections += [_prose("load"), table(rows), references["load"]["source"], _picture("load")]
+        sections += [
+            _prose("load"),
+            table(rows, _so_far(found, "load")),
+            references["load"]["source"],
+            _picture("load"),
+        ]
     if "speed" in found:
         sections += [_prose("speed"), table(speed_rows(found["speed"], references["speed_aim"]))]
     return "\n\n".join([*sections, _prose("students"), _students(found["units"]), _prose("tried")]) + "\n"
+
+
+def _so_far(found: dict[str, Any], study: str) -> str:
+    """Folds differ more than models do: a verdict on some of them is not yet one."""
+    folds = {unit["fold"] for unit in found["units"] if unit["study"] == study}
+    return "" if len(folds) == FOLDS else f", on {len(folds)} of {FOLDS} folds"
 
 
 def _prose(name: str) -> str:

@@ -21,10 +21,11 @@ class Row:
     reached: bool
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], so_far: str = "") -> str:
+    """The rows in Markdown; `so_far` is said behind every verdict that is not the last."""
     lines = ["| | others | Plures | by seed | aim | |", "|---|---|---|---|---|---|"]
     for row in rows:
-        verdict = "reached" if row.reached else "**missed**"
+        verdict = ("reached" if row.reached else "**missed**") + so_far
         lines.append(f"| {row.what} | {row.others} | {row.ours} | {row.seeds} | {row.aim} | {verdict} |")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from plures_kernels.errors import PluresError
 
 from ..bandits import Bandits
 from ..checkpoint import load_checkpoint
-from ..imitate import Imitation
+from ..imitate import Imitation, ImitationSettings
 from ..imitate.resume import TENSORS
 from ..lives import Lives, read_lives, write_lives
 from ..model import Student
@@ -57,6 +57,7 @@ class Unit:
     def result(self) -> dict[str, Any]:
         """What `run` found; StaleUnit when it was made otherwise than it would be now."""
         found: dict[str, Any] = json.loads((self.directory / RESULT).read_text())
+        found["settings"] = _whole(found["settings"])
         for name, wanted in json.loads(json.dumps(self._recipe())).items():
             if found[name] != wanted:
                 raise StaleUnit(
@@ -80,3 +81,9 @@ class Unit:
         temporary = self.directory / f".{RESULT}.{os.getpid()}"
         temporary.write_text(json.dumps(result, indent=1) + "\n")
         os.replace(temporary, self.directory / RESULT)
+
+
+def _whole(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were written, and the defaults of those that are younger."""
+    whole: dict[str, Any] = json.loads(json.dumps(asdict(ImitationSettings())))
+    return {**whole, **settings, "rehearsal": {**whole["rehearsal"], **settings["rehearsal"]}}
