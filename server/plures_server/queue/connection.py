@@ -105,8 +105,9 @@ class Connection:
 
 
 def _is_refusal(error: exceptions.RedisError) -> bool:
-    # Redis 6 wraps what a script was refused in an error of the script.
-    return isinstance(error, REFUSALS) or any(word in str(error) for word in ("MISCONF", "-OOM"))
+    # What a script was refused may come as the script's error; redis-py takes a missing password for an outage.
+    words = ("MISCONF", "-OOM", "Authentication required")
+    return isinstance(error, REFUSALS) or any(word in str(error) for word in words)
 
 
 def _without_credentials(url: str) -> str:

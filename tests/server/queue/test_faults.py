@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from plures_server.errors import InvalidArgument, QueueUnavailable
+from plures_server.errors import InvalidArgument, QueueUnavailable, UnknownQueue
 from plures_server.queue.chunks import Chunk, Lease, Result
 from plures_server.queue.connection import ConnectionConfig
 from plures_server.queue.embedded import EmbeddedValkey
@@ -182,6 +183,47 @@ async def test_a_server_without_memory_refuses_a_submission_as_a_whole(redis: Re
         finally:
             await redis.config_set("maxmemory", 0)
         assert not (await store.enqueue("q", "big", big)).duplicate
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[str]:
+    """The socket of a server that asks for a password."""
+    async with EmbeddedValkey(tmp_path / "guarded") as valkey, Redis.from_url(valkey.url, protocol=2) as redis:
+        await redis.config_set("requirepass", "right")
+        yield valkey.url.removeprefix("unix://")
+
+
+@pytest.mark.parametrize("password", ["", ":sesame@"])
+async def test_a_wrong_password_is_told_and_kept(guarded: str, password: str) -> None:
+    async with QueueStore(f"unix://{password}{guarded}") as store:
+        with pytest.raises(QueueUnavailable, match=r"cannot be used: .*; mend that \(user, password") as caught:
+            await store.enqueue("q", "submit", chunks(1))
+    assert "sesame" not in str(caught.value)
+    async with QueueStore(f"unix://:right@{guarded}") as store:
+        assert (await store.enqueue("q", "submit", chunks(1))).items == 1
+
+
+async def test_a_server_that_comes_back_empty_knows_nothing_and_takes_all_again(
+    valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    async with QueueStore(valkey.url) as store:
+        await store.enqueue("q", "first", chunks(1, 2))
+        await store.enqueue("q", "second", chunks(4))
+        before, lease = await store.stats("q"), await store.lease("q", 2, 60_000)
+        await die(valkey)
+        shutil.rmtree(tmp_path / "queue" / "appendonlydir")
+        await valkey.start()
+        with pytest.raises(UnknownQueue, match="there is no queue 'q'"):
+            await store.stats("q")
+        assert await store.renew("q", lease.token, ids(lease), 60_000) == frozenset()
+        assert await complete_all(store, "q", lease) == []
+        # Whoever put them puts them again, by the same ids.
+        for _ in range(2):
+            await store.enqueue("q", "first", chunks(1, 2))
+            await store.enqueue("q", "second", chunks(4))
+        assert await complete_all(store, "q", lease) == []
+        after = await store.stats("q")
+        assert (after, after.incarnation != before.incarnation) == (before, True)
 
 
 async def test_errors_name_the_address_and_keep_the_password() -> None:
