@@ -105,8 +105,8 @@ class Connection:
 
 
 def _is_refusal(error: exceptions.RedisError) -> bool:
-    # What a script was refused may come as the script's error; redis-py takes a missing password for an outage.
-    words = ("MISCONF", "-OOM", "Authentication required")
+    # What a script was refused may come as the script's error; redis-py takes a wrong password for an outage.
+    words = ("MISCONF", "-OOM", "Authentication required", "username-password pair", "invalid password")
     return isinstance(error, REFUSALS) or any(word in str(error) for word in words)
 
 
