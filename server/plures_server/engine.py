@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -34,10 +35,14 @@ Job = Generator[None, None, T]
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """`tiles`: rows of a tile, from few to many. `max_waiting`: requests that may wait before more are refused."""
+    """`tiles`: rows of a tile, from few to many. `max_waiting`: requests that may wait before more are refused.
+
+    `linger_us`: how long a wave waits, at most, for as many requests as went in the last one.
+    """
 
     tiles: tuple[int, ...] = TILES
     max_waiting: int = 4096
+    linger_us: int = 500
 
 
 class Engine:
@@ -68,6 +73,8 @@ class Engine:
         self._sending = threading.Lock()
         self._stopping = False
         self._mail: Mailbox | None = None
+        # Requests of the last wave.
+        self._together = 0
 
     def start(self) -> None:
         self.journals.committer.start()
@@ -187,6 +194,7 @@ class Engine:
         with torch.inference_mode():
             while not self._stopping:
                 self._take_in(wait=not (self._actor.waiting or self._driven))
+                self._linger()
                 self._act()
                 self._drive_one()
         self._refuse_rest()
@@ -199,9 +207,23 @@ class Engine:
         except queue.Empty:
             return
 
+    def _linger(self) -> None:
+        """Who was answered together asks again at about the same time: let them go together again.
+
+        A client alone is never kept waiting, and when some stay away, the next wave waits for fewer.
+        """
+        end = time.perf_counter() + self._config.linger_us / 1e6
+        while 0 < len(self._actor.waiting) < self._together and not (self._driven or self._stopping):
+            if (left := end - time.perf_counter()) <= 0:
+                return
+            with contextlib.suppress(queue.Empty):
+                if (work := self._inbox.get(timeout=left)) is None:
+                    return
+                work()
+
     def _act(self) -> None:
         with contextlib.nullcontext() if self._mail is None else self._mail.together():
-            self._actor.step()
+            self._together = self._actor.step()
 
     def _drive_one(self) -> None:
         if not self._driven:

@@ -90,6 +90,10 @@ class Pool:
         except KeyError:
             raise UnknownCohort(f"no cohort {name!r} is alive; start it, or list the cohorts") from None
 
+    def find(self, name: str) -> Cohort | None:
+        """The cohort of that name. Other threads may look; by the next moment it may be gone."""
+        return self._cohorts.get(name)
+
     def has(self, cohort: Cohort) -> bool:
         """Whether the cohort is alive, and not another of its name."""
         return self._cohorts.get(cohort.name) is cohort

@@ -98,7 +98,7 @@ async def _engine(settings: Settings) -> AsyncIterator[Engine]:
     TASKS.update(more_tasks(TASKS, settings.tasks.gymnasium))
     students = load_students(settings.students, device)
     journals = Journals(settings.data / "durable", durable_config(settings))
-    waiting = EngineConfig(max_waiting=settings.engine.max_waiting)
+    waiting = EngineConfig(max_waiting=settings.engine.max_waiting, linger_us=settings.engine.linger_us)
     engine = Engine(waiting, pool_config(settings), students, device, journals)
     keeper = Keeper(engine)
     await asyncio.to_thread(recover, engine, settings.durable.set_aside)

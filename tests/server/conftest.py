@@ -29,12 +29,13 @@ async def make_engine() -> AsyncIterator[MakeEngine]:
         max_agents: int = 1 << 20,
         tiles: tuple[int, ...] = (4, 16),
         max_waiting: int = 4096,
+        linger_us: int = 500,
         cold: ColdConfig | None = None,
     ) -> Engine:
         students = [served(model, name) for model, name in zip(models or [small_student()], NAMES, strict=False)]
         memory = pages * sum(student.page_bytes for student in students)
         engine = Engine(
-            EngineConfig(tiles, max_waiting),
+            EngineConfig(tiles, max_waiting, linger_us),
             PoolConfig(max_agents, memory, cold or ColdConfig()),
             Students(students),
             CPU,

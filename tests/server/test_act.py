@@ -149,6 +149,33 @@ async def test_requests_of_two_students_go_in_a_wave_each(make_engine: MakeEngin
     assert [model.rows for model in models] == [[8], [8]]
 
 
+async def test_a_wave_waits_for_those_who_went_together_before_and_no_longer(make_engine: MakeEngine) -> None:
+    model = Witness(small_student(BOX).config).eval().requires_grad_(False)
+    engine = make_engine(model, tiles=(16,), linger_us=60_000_000)
+    await start(engine, "joe", 3)
+    # Alone, nobody is kept waiting, whatever the linger.
+    await act(engine, "joe", [0], observation=seen(1))
+    with held_up(engine):
+        sent = [act(engine, "joe", [n], observation=seen(1)) for n in range(3)]
+    await asyncio.gather(*sent)
+    model.rows.clear()
+    first = act(engine, "joe", [0], observation=seen(1))
+    assert await engine.call(lambda pool: model.rows) == [], "it waits, and what is asked meanwhile is done"
+    await asyncio.gather(first, *(act(engine, "joe", [n], observation=seen(1)) for n in (1, 2)))
+    assert model.rows == [3]
+
+
+async def test_a_wave_that_waited_in_vain_goes_and_the_next_waits_for_fewer(make_engine: MakeEngine) -> None:
+    engine = make_engine(linger_us=1000)
+    await start(engine, "joe", 3)
+    with held_up(engine):
+        sent = [act(engine, "joe", [n]) for n in range(3)]
+    await asyncio.gather(*sent)
+    assert engine._together == 3
+    await act(engine, "joe", [0])
+    assert engine._together == 1
+
+
 async def test_students_do_not_mix(make_engine: MakeEngine) -> None:
     models = [Witness(small_student(BOX, seed=n).config) for n in range(2)]
     engine = make_engine(*(model.eval().requires_grad_(False) for model in models))

@@ -9,14 +9,17 @@ import numpy as np
 from plures.v1 import agent_pb2 as pb
 
 from .. import names
-from ..act_request import MAX_AGENTS, ActRequest, ActResult
+from ..act_request import MAX_AGENTS, MAX_LOG_PROB_BYTES, ActRequest, ActResult
 from ..engine import Engine
 from .convert import ordinals_from, tensor_to, torch_from
 from .drain import Drain
 from .errors import item_error
+from .room import Room
 
 MAX_IN_FLIGHT = 64
-"""Requests taken in before their answers are sent: what a slow reader can pile up."""
+"""Requests taken in before their answers are sent …"""
+MAX_BYTES = 32 << 20
+"""… and bytes of them with their answers, unless one alone takes more: what a slow reader can pile up."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class _Due:
 
     id: int
     cohort: str
+    bytes: int
     result: "asyncio.Future[ActResult]"
 
 
@@ -34,7 +38,7 @@ class ActStream:
     def __init__(self, engine: Engine, drain: Drain) -> None:
         self._engine = engine
         self._drain = drain
-        self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._room = Room(MAX_IN_FLIGHT, MAX_BYTES)
         self._answers: asyncio.Queue[_Due | None] = asyncio.Queue()
         # Agents that the last answers counted beyond their horizon, by cohort.
         self.beyond: dict[str, int] = {}
@@ -51,7 +55,7 @@ class ActStream:
                     if response.beyond_horizon:
                         self.beyond[due.cohort] = response.beyond_horizon
                     yield response
-                    self._room.release()
+                    self._room.release(due.bytes)
             self._drain.check()
             await reader
         finally:
@@ -60,8 +64,19 @@ class ActStream:
 
     async def _take_in(self, requests: AsyncIterator[pb.ActRequest]) -> None:
         async for request in requests:
-            await self._room.acquire()
-            self._answers.put_nowait(_Due(request.id, request.cohort, self._begin(request)))
+            held = request.ByteSize() + self._answer_bytes(request)
+            await self._room.acquire(held)
+            self._answers.put_nowait(_Due(request.id, request.cohort, held, self._begin(request)))
+
+    def _answer_bytes(self, request: pb.ActRequest) -> int:
+        """Of the tensors of an answer, when it is none of refusal."""
+        cohort = self._engine.pool.find(request.cohort.rpartition("/")[2])
+        if cohort is None:
+            return 0
+        named = {"range": request.ordinals.range.count, "packed": len(request.ordinals.packed) // 4}
+        agents = min(named.get(request.ordinals.WhichOneof("selection") or "", cohort.count), MAX_AGENTS)
+        log_probs = min(4 * agents * cohort.student.config.actions, MAX_LOG_PROB_BYTES)
+        return 4 * agents + request.want_steps * 8 * agents + request.want_log_probs * log_probs
 
     def _begin(self, request: pb.ActRequest) -> "asyncio.Future[ActResult]":
         """Hand the request to the engine at once, so that requests are carried out in the order sent."""

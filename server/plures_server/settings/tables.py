@@ -87,6 +87,11 @@ class EngineSettings:
     """How much waits."""
 
     max_waiting: int = setting(4096, "Requests that wait before more are refused.", click.IntRange(1))
+    linger_us: int = setting(
+        500,
+        "Microseconds that a wave waits, at most, for as many requests as the last had.",
+        click.IntRange(0, 100_000),
+    )
 
 
 @dataclass(frozen=True)
