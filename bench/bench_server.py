@@ -8,14 +8,16 @@ The student is the smallest there is, so that what is measured is the way to it 
 """
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -34,6 +36,9 @@ COHORT = "cohorts/bench"
 CLIENTS = (1, 100, 1000)
 PACKED = (4_096, 65_536, 262_144)
 MILLION = 1_000_000
+RESULT = Path(__file__).parent / "results" / "server-cpu.json"
+DOCS = Path(__file__).parents[1] / "docs" / "serving.md"
+BEGIN, END = "<!-- bench_server: begin -->", "<!-- bench_server: end -->"
 WINDOW = 8
 """Packed requests in flight on one stream."""
 
@@ -121,6 +126,12 @@ async def measure(ours: str, echo: str, seconds: float) -> list[Row]:
     return rows
 
 
+def insert(text: str, table: str) -> str:
+    """A page with the table between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    return before + BEGIN + "\n" + table + "\n" + END + rest.partition(END)[2]
+
+
 def table(rows: list[Row]) -> Table:
     headings = "requests/s", "p50, ms", "p99, ms", "echo: requests/s", "p50, ms", "p99, ms", "share", "agent-steps/s"
     shown = Table("", "agents a request", *headings, title=machine())
@@ -130,10 +141,24 @@ def table(rows: list[Row]) -> Table:
     return shown
 
 
+def markdown(report: Mapping[str, Any]) -> str:
+    """The table of docs/serving.md, from what `--json` wrote."""
+    columns = ("load", "agents a request", "requests/s", "p50, p99 ms", "echo: requests/s", "p50, p99 ms", "share")
+    head = [f"| {' | '.join(columns)} | agent-steps/s |", "|---" + "|--:" * 7 + "|"]
+    rows = []
+    for row in report["rows"]:
+        waits = [f"{row[who]['p50_ms']:,.1f}, {row[who]['p99_ms']:,.1f}" for who in ("ours", "echo")]
+        paces = [f"{row[who]['answers_per_second']:,.0f}" for who in ("ours", "echo")]
+        cells = (row["what"], f"{row['agents']:,}", paces[0], waits[0], paces[1], waits[1], f"{row['share']:.2f}")
+        rows.append(f"| {' | '.join(cells)} | {row['steps_per_second']:,.0f} |")
+    return "\n".join([*head, *rows, "", f"{report['machine']}; `python bench/bench_server.py`."])
+
+
 @click.command()
 @click.option("--seconds", type=click.FloatRange(0.1), default=3.0, help="About how long each measurement goes on.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
-def main(seconds: float, json_path: Path | None) -> None:
+@click.option("--write", is_flag=True, help="Put what bench/results/server-cpu.json then has into docs/serving.md.")
+def main(seconds: float, json_path: Path | None, write: bool) -> None:
     """Measure small requests of many clients, and packed ones."""
     torch.manual_seed(0)
     with serving(null_student(), MILLION) as (ours, echo):
@@ -143,6 +168,8 @@ def main(seconds: float, json_path: Path | None) -> None:
     if json_path:
         forms = [asdict(row) | {"share": row.share, "steps_per_second": row.steps_per_second} for row in rows]
         write_json(json_path, "server", forms)
+    if write:
+        DOCS.write_text(insert(DOCS.read_text(), markdown(json.loads(RESULT.read_text()))))
 
 
 if __name__ == "__main__":
