@@ -12,7 +12,7 @@ TEST_WORKERS ?= 2
 # vLLM has an environment of its own: it pins versions of what Plures uses too.
 VLLM_VENV := .venv-vllm
 
-.PHONY: setup vllm test-vllm demo test check lint types bench bench-gpu roofline paper soak proto clean
+.PHONY: setup vllm test-vllm demo test check lint types bench bench-gpu bench-vllm roofline paper soak proto clean
 
 setup: $(VENV)/.installed
 
@@ -34,6 +34,9 @@ $(VLLM_VENV)/.installed: pyproject.toml $(wildcard proto/plures/v1/*.proto) prot
 
 test-vllm: vllm
 	NUMBA_CACHE_DIR=$(CURDIR)/$(VLLM_VENV)/numba $(VLLM_VENV)/bin/python -m pytest -W ignore tests/vllm
+
+bench-vllm: vllm
+	NUMBA_CACHE_DIR=$(CURDIR)/$(VLLM_VENV)/numba $(VLLM_VENV)/bin/python bench/bench_vllm.py --json bench/results/vllm-cpu.json
 
 proto: setup
 
@@ -63,7 +66,7 @@ check: lint types test
 
 bench: setup
 	mkdir -p $(OUT)/bench
-	for part in $(filter-out bench/bench_gpu.py,$(wildcard bench/bench_*.py)); do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
+	for part in $(filter-out bench/bench_gpu.py bench/bench_vllm.py,$(wildcard bench/bench_*.py)); do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
 
 # Needs a CUDA device, and says so where there is none; bench/METHOD.md tells what it measures.
 bench-gpu: setup
