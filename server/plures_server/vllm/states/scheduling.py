@@ -38,6 +38,8 @@ class Scheduling:
 
     def tokens_in_state(self, request: Any) -> int | None:
         """1, for the placeholder, when the request starts from a state or is to fail, else 0; None: ask again later."""
+        # Else vLLM would overrule what is said here for who wants no prefix cache, as prompt_logprobs does.
+        request.skip_reading_prefix_cache = False
         known = self._bases.get(request.request_id)
         if known is None:
             wish = _wish(request)
@@ -47,8 +49,6 @@ class Scheduling:
             self._bases[request.request_id] = known
         if known.facts is None and known.why is None:
             return 0
-        # For who wants no prefix from a cache, as with log-probabilities of a prompt, vLLM would leave the state out.
-        request.skip_reading_prefix_cache = False
         return 1
 
     def allocated(self, request: Any, block: int) -> None:
