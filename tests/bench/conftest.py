@@ -19,3 +19,15 @@ def roofline(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def counting(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(BENCH)
     return import_module("counting")
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCH)
+    return import_module("pages")
+
+
+@pytest.fixture
+def past_horizon_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCH)
+    return import_module("past_horizon_report")

@@ -1,0 +1,120 @@
+"""Tables and pictures of docs/identify.md and docs/horizon.md, from what was measured.
+
+    python bench/pages.py
+
+A table stands between `<!-- name -->` and `<!-- end -->`; whatever was there is replaced.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from past_horizon_report import draw_horizon, horizon_table
+from plures_students.identify.recovery_picture import draw_matrices, draw_parameters
+
+ROOT = Path(__file__).parents[1]
+RESULTS, DOCS = ROOT / "bench" / "results", ROOT / "docs"
+PAGES = DOCS / "identify.md", DOCS / "horizon.md"
+
+
+def result(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found
+
+
+def filled(text: str) -> str:
+    """The page with every table as the results have it."""
+    return re.sub(
+        r"<!-- (\w+) -->\n.*?<!-- end -->",
+        lambda found: f"<!-- {found[1]} -->\n\n{TABLES[found[1]]()}\n\n<!-- end -->",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown; the first column is text, the others are numbers."""
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+
+
+def recovery_settings() -> str:
+    settings = result("recovery")["settings"]
+    return f"{settings['lives']} lives of {settings['steps']} steps of each algorithm in `{settings['world']}`."
+
+
+def recovery_algorithms() -> str:
+    found = result("recovery")
+    names = list(found["algorithms"])
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{found['confusion'][place][place]:.2f}",
+            f"{found['inversion'][place][place]:.2f}",
+            f"{found['mass'][place][place]:.2f}",
+            *(f"{found['other_task'][name][key]:.4f}" for key in ("taken", "known", "another", "chance")),
+        )
+        for place, name in enumerate(names)
+    ]
+    heads = "taken for itself", "right when taken", "mass on it", "taken", "known", "another's", "chance"
+    return table(["algorithm", *heads], rows)
+
+
+def recovery_parameters() -> str:
+    rows = [
+        (f"{name}, {parameter}".replace("_", " "), f"{found['r']:.3f}", f"{found['bias']:+.3f}")
+        for name, parameters in result("recovery")["parameters"].items()
+        for parameter, found in parameters.items()
+    ]
+    return table(["parameter", "r", "bias"], rows)
+
+
+def recovery_outside() -> str:
+    outside = result("recovery")["outside"]
+    rows = [
+        (said.format(name.replace("_", " ")), f"{found['auc']:.3f}", f"{found['alarms']:.0%}")
+        for kind, said in (("strangers", "{}"), ("left_out", "{}, left out of the family"))
+        for name, found in outside[kind].items()
+    ]
+    inside = ("the family's own", "", f"{outside['false_alarms']:.1%}")
+    return table(["teacher", "AUC", "alarms at 5 %"], [inside, *rows])
+
+
+def seeds() -> str:
+    rows = [
+        (
+            f"{row['teacher'].replace('_', ' ')}: {member['member'].replace('_', ' ')}",
+            f"{member['nll']:.4f}",
+            "{mean:.4f} ({low:.4f}, {high:.4f})".format(**member["behind_best"]),
+            f"{member['share']['mean']:.2f}",
+            f"{member['parameters']:,}",
+            "" if member["state_bytes"] is None else f"{member['state_bytes']:,}",
+        )
+        for row in result("seeds")["rows"]
+        for member in row["members"]
+    ]
+    return table(["teacher: member", "nll", "behind the best (95 %)", "share", "parameters", "state, bytes"], rows)
+
+
+def horizon() -> str:
+    return horizon_table(result("past_horizon"), table)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    made.__name__: made
+    for made in (recovery_settings, recovery_algorithms, recovery_parameters, recovery_outside, seeds, horizon)
+}
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
+    draw_matrices(DOCS / "recovery.png", result("recovery"))
+    draw_parameters(DOCS / "parameters.png", result("recovery"))
+    draw_horizon(DOCS / "horizon.png", result("past_horizon"))
+
+
+if __name__ == "__main__":
+    main()
