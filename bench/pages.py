@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from past_horizon_report import draw_horizon, horizon_table
+from past_horizon_report import draw_horizon, horizon_table, verdicts
 from plures_students.identify.recovery_picture import draw_matrices, draw_parameters
 
 ROOT = Path(__file__).parents[1]
@@ -102,9 +102,21 @@ def horizon() -> str:
     return horizon_table(result("past_horizon"), table)
 
 
+def horizon_verdicts() -> str:
+    return verdicts(result("past_horizon"))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     made.__name__: made
-    for made in (recovery_settings, recovery_algorithms, recovery_parameters, recovery_outside, seeds, horizon)
+    for made in (
+        recovery_settings,
+        recovery_algorithms,
+        recovery_parameters,
+        recovery_outside,
+        seeds,
+        horizon,
+        horizon_verdicts,
+    )
 }
 
 

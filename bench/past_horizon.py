@@ -29,19 +29,22 @@ from plures_students.teachers import Bandit, DarkRoom, Dqn, Learner, QLearner, T
 from plures_students.threads import threads
 
 BEYOND = 10
-SHOWN = 600
-SEEDS = 3
 
 
 @dataclass(frozen=True)
 class Case:
-    """A teacher in its world, the steps of its lives that students are shown, and how many lives go on beyond."""
+    """A teacher in its world, the steps of its lives that students are shown, and how many lives go on beyond.
+
+    `shown`: lives to train on, in `training` steps.
+    """
 
     world: World
     learner: Learner
     steps: int
     heads: int
     lives: int = 200
+    shown: int = 600
+    training: int = 600
 
 
 _ROOM = DarkRoom(5, episode=15)
@@ -49,7 +52,7 @@ CASES = {
     "ucb1": Case(Bandit(5), Ucb1(), 100, heads=2),
     "thompson": Case(Bandit(5), Thompson(), 100, heads=2),
     "q_learner": Case(_ROOM, QLearner(0.3, 0.9), 300, heads=4),
-    "dqn": Case(_ROOM, Dqn(), 300, heads=4, lives=64),
+    "dqn": Case(_ROOM, Dqn(), 200, heads=4, lives=32, shown=400, training=400),
 }
 
 
@@ -67,10 +70,10 @@ def student_of(name: str, case: Case, member: str, seed: int, work: Path) -> Stu
     if (work / "config.json").exists():
         return load_checkpoint(work).student
     settings = ImitationSettings(
-        steps=600, batch=3000, length=case.steps, short=case.steps, births=True,
+        steps=case.training, batch=3000, length=case.steps, short=case.steps, births=True,
         relabel=isinstance(case.world, Bandit), rehearse=False, seed=seed,
     )  # fmt: skip
-    train, valid = split(lives_of(case, SHOWN, case.steps, 100, work.parent / f"{name}-shown"), 0.9, seed)
+    train, valid = split(lives_of(case, case.shown, case.steps, 100, work.parent / f"{name}-shown"), 0.9, seed)
     trainer = Trainer(config_of(case, member), settings, train, valid)
     while trainer.progress < 1:
         trainer.advance()
@@ -91,6 +94,7 @@ def teacher_row(name: str, case: Case, lives: Lives) -> dict[str, Any]:
     edges = bins(BEYOND * case.steps)
     reward = curve(lives.reward_N.astype(np.float64), case.lives, edges)
     facts = {"teacher": str(case.learner), "world": str(case.world), "shown": case.steps, "lives": case.lives}
+    facts |= {"shown_lives": case.shown, "training_steps": case.training}
     return {
         "case": name, **facts, "until": edges[1:].tolist(), "reward": asdict(reward),
         "floor": asdict(curve(kl(chances(lives), foreseen(another(case.learner), lives)), case.lives, edges)),
@@ -114,12 +118,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--seeds", type=int, default=3, help="Of the trainings.")
     arguments = parser.parse_args()
     rows = json.loads(arguments.json.read_text()) if arguments.json.exists() else {"rows": [], "teachers": []}
     teachers, students = rows["teachers"], rows["rows"]
     with threads(1):
-        for seed in range(SEEDS):
-            for name, case in CASES.items():
+        for seed in range(arguments.seeds):
+            for name in arguments.cases:
+                case = CASES[name]
                 lives = lives_of(case, case.lives, BEYOND * case.steps, 1, arguments.work / f"{name}-beyond")
                 if not any(row["case"] == name for row in teachers):
                     teachers.append(teacher_row(name, case, lives))

@@ -38,7 +38,7 @@ def horizon_table(found: dict[str, Any], table: Table) -> str:
     teachers = {teacher["case"]: teacher for teacher in found["teachers"]}
     heads = (
         "teacher: student, training seed", "slow weights", "state, bytes", "reward at the end", "teacher's band",
-        "left the band", "nats a step, teacher's lives", "copies' lives", "teacher from itself",
+        "left the band", "0.05 nats until", "nats a step, teacher's lives", "copies' lives", "teacher from itself",
     )  # fmt: skip
     ordered = sorted(found["rows"], key=lambda row: (list(teachers).index(row["case"]), row["member"], row["seed"]))
     return table(heads, [_cells(teachers[row["case"]], row) for row in ordered])
@@ -54,9 +54,25 @@ def _cells(teacher: dict[str, Any], row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['copies_reward']['mean'][-1]:.3f}",
         f"{low:.3f} to {high:.3f}",
         "no" if left is None else f"at {left:,}",
+        f"{row['horizon']:,}",
         *(f"{row[key]['mean'][-1]:.3f}" for key in ("on_teacher", "on_copies")),
         f"{teacher['floor']['mean'][-1]:.3f}",
     )
+
+
+def verdicts(found: dict[str, Any]) -> str:
+    """A line a teacher: which students stayed in its band, and which did not."""
+    return "\n".join(_verdict(teacher, found["rows"]) for teacher in found["teachers"])
+
+
+def _verdict(teacher: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    said = []
+    for member in COLOURS:
+        of = [row for row in rows if (row["case"], row["member"]) == (teacher["case"], member)]
+        inside = sum(left_at(teacher, row) is None for row in of)
+        said.append(f"{member} ends in its band in {inside} of {len(of)} trainings")
+    facts = "`{teacher}` in `{world}` ({shown_lives} lives of {shown} steps shown, {lives} go on)".format(**teacher)
+    return f"- {facts}: {'; '.join(said)}."
 
 
 def draw_horizon(path: Path, found: dict[str, Any]) -> None:

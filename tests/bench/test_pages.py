@@ -1,6 +1,7 @@
 """The pages whose tables are made of results."""
 
 import pytest
+from plures_students.identify.misfit import FEATURES
 
 HINT = "run `python bench/pages.py`"
 
@@ -10,6 +11,10 @@ def test_tables_say_what_was_measured(pages, place):
     text = pages.PAGES[place].read_text()
     assert text.count("<!-- end -->") >= 1
     assert pages.filled(text) == text, HINT
+
+
+def test_the_page_tells_how_many_features_there_are(pages):
+    assert f"whether {FEATURES} features" in (pages.DOCS / "identify.md").read_text().replace("\n", " ")
 
 
 def test_a_table_is_replaced_between_its_marks(pages, monkeypatch):

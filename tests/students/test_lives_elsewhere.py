@@ -9,7 +9,16 @@ import pytest
 from click.testing import CliRunner
 from gymnasium.spaces import Box, Dict, Discrete
 from plures_students.commands import lives as command
-from plures_students.lives import Lives, LivesError, import_minari, read_lives, rollout, stream_lives, write_lives
+from plures_students.lives import (
+    Lives,
+    LivesError,
+    import_minari,
+    read_lives,
+    rollout,
+    stream_lives,
+    summarise,
+    write_lives,
+)
 from plures_students.teachers import Bandit, DarkRoom, QLearner, Thompson, record
 
 AGENT = """
@@ -149,6 +158,16 @@ def test_a_stream_gives_whole_lives_and_all_of_them(tmp_path: Path, rows: int) -
     for part, first, last in zip(parts, places[:-1], places[1:], strict=True):
         assert same(part, lives.select(np.arange(first, last)))
         assert part.steps <= max(30, rows + 29)
+
+
+@pytest.mark.parametrize("rows", [7, 1000])
+def test_a_summary_of_a_stream_is_that_of_all(tmp_path: Path, rows: int) -> None:
+    lives = record(DarkRoom(3, episode=4), QLearner(), 6, 30, seed=0)
+    write_lives(tmp_path, lives)
+    summary = summarise(stream_lives(tmp_path, rows))
+    assert (summary.lengths, summary.episodes) == ([30] * 6, 48)
+    assert (summary.lowest, summary.highest) == (0, 1)
+    assert summary.mean_reward == pytest.approx(lives.reward_N.mean())
 
 
 def test_a_stream_says_where_a_life_begins_again(tmp_path: Path) -> None:

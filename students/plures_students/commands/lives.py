@@ -7,7 +7,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..lives import Lives, LivesError, Mapping, copy_shipped, import_csv, read_lives, shipped_names, split, write_lives
+from ..lives import (
+    LivesError,
+    Mapping,
+    Summary,
+    copy_shipped,
+    import_csv,
+    read_lives,
+    shipped_names,
+    split,
+    stream_lives,
+    summarise,
+    write_lives,
+)  # fmt: skip
 from ..teachers import LEARNERS, WORLDS, make, record
 from .failing import fails_in_words
 from .lives_import import minari, rollout_
@@ -27,21 +39,21 @@ def lives() -> None:
 @click.argument("directory", type=DIRECTORY)
 @fails_in_words
 def describe(directory: Path) -> None:
-    """Check a data set and say what is in it."""
-    Console().print(_description(read_lives(directory), str(directory)))
+    """Check a data set, of any size, and say what is in it."""
+    Console().print(_description(summarise(stream_lives(directory)), str(directory)))
 
 
-def _description(data: Lives, title: str) -> Table:
+def _description(data: Summary, title: str) -> Table:
     table = Table(title=title, show_header=False)
-    lengths = data.lengths
+    lengths = np.array(data.lengths)
     rows = {
         "title": data.card.title,
-        "lives": f"{len(data):,}",
+        "lives": f"{len(lengths):,}",
         "steps": f"{data.steps:,} ({lengths.min():,} to {lengths.max():,} a life, median {np.median(lengths):,.0f})",
-        "episodes": f"{len(data.episodes()) - 1:,}",
+        "episodes": f"{data.episodes:,}",
         "observation": str(data.card.observation_space),
         "action": str(data.card.action_space),
-        "reward": f"{data.reward_N.min():g} to {data.reward_N.max():g}, mean {data.reward_N.mean():.4f}",
+        "reward": f"{data.lowest:g} to {data.highest:g}, mean {data.mean_reward:.4f}",
         "pace": f"{data.card.seconds_per_decision or float('nan'):g} s a decision (median)",
         "also": ", ".join(data.extra),
         "source": data.card.source,

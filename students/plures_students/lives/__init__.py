@@ -10,12 +10,14 @@ from .rollout import rollout
 from .shipped import copy_shipped, read_shipped, shipped_names
 from .storage import read_lives, write_lives
 from .streaming import stream_lives
+from .summary import Summary, summarise
 
 __all__ = [
     "Lives",
     "LivesCard",
     "LivesError",
     "Mapping",
+    "Summary",
     "copy_shipped",
     "import_csv",
     "import_minari",
@@ -26,5 +28,6 @@ __all__ = [
     "shipped_names",
     "split",
     "stream_lives",
+    "summarise",
     "write_lives",
 ]

@@ -24,7 +24,7 @@ def stream_lives(directory: Path, rows_at_once: int = 1_000_000) -> Iterator[Liv
     ended: set[int] = set()
     first = 0
     for table in _whole_lives(path, rows_at_once):
-        lives = lives_from_table(table, card, f"{path}, rows from {first:,} on")
+        lives = lives_from_table(table, card, f"{path}, rows from {first:,} on" if first else str(path))
         if again := ended.intersection(lives.life_L.tolist()):
             raise LivesError(
                 f"{path}: life {min(again)} begins again after row {first:,}; a life's rows stand together"
