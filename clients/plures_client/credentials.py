@@ -1,6 +1,7 @@
 """Who the client is, and whom it trusts: a bearer token, and TLS from PEM files."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -60,6 +61,15 @@ class Credentials:
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What goes with every call."""
         return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+
+
+def trace_headers() -> tuple[tuple[str, str], ...]:
+    """The `traceparent` of the span that the caller is in, when the program traces with OpenTelemetry."""
+    if (propagate := sys.modules.get("opentelemetry.propagate")) is None:
+        return ()
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return tuple(carrier.items())
 
 
 class Identified:

@@ -5,7 +5,7 @@ Shapes: B agents of a wave, A actions.
 
 from collections import deque
 from concurrent.futures import Future
-from time import perf_counter
+from time import time_ns
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class Actor:
         return len(group)
 
     def _carry_out(self, group: list[Ready], stepper: Stepper) -> None:
-        began, device = perf_counter(), stepper.pages.data.device
+        began, device = time_ns(), stepper.pages.data.device
         wave = wave_of_all([(ready.cohort, ready.ordinals) for ready in group], device)
         states = Turnover.join([ready.turnover for ready in group])
         observation, reward, done = (
@@ -59,13 +59,17 @@ class Actor:
             logits_BA[rows] = stepper.logits(part, observation[rows], reward[rows], done[rows])
             action_B[rows] = stepper.choose(part, logits_BA[rows])
 
+        stepping = time_ns()
         for part in stepper.parts(len(wave)):
             stepper.seat(wave, states, part)
             for batch in stepper.batches(part):
                 stepper.crew.each(step, batch)
         self._pool.steps.count(len(wave))
-        self._finish(group, stepper.pages, logits_BA, action_B.cpu())
-        stepper.metered(stepper.meters.acts, len(wave), perf_counter() - began)
+        action_B, stepped = action_B.cpu(), time_ns()
+        self._finish(group, stepper.pages, logits_BA, action_B)
+        stepper.metered(stepper.meters.acts, len(wave), (time_ns() - began) / 1e9)
+        if marks := [ready.request.trace for ready in group if ready.request.trace is not None]:
+            stepper.meters.tracing.waved(marks, len(wave), began, stepping, stepped)
 
     def _finish(self, group: list[Ready], pages: Pages, logits_BA: Tensor, action_B: Tensor) -> None:
         first = 0

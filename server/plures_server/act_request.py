@@ -16,6 +16,7 @@ from torch import Tensor
 from .cohort import Cohort, Ordinals
 from .errors import InvalidArgument
 from .stepper import Stepper
+from .telemetry.tracing import Mark
 
 MAX_AGENTS = 262_144
 """Most agents of one request, and of one wave of joined requests."""
@@ -50,6 +51,8 @@ class ActRequest:
     action: Tensor | None = None
     want_log_probs: bool = False
     want_steps: bool = False
+    # The span of the call that asks, where that is traced.
+    trace: Mark = field(default=None, compare=False)
     future: "Future[ActResult]" = field(default_factory=Future, compare=False)
 
 

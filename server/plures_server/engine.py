@@ -55,13 +55,14 @@ class Engine:
         students: Students,
         device: torch.device,
         journals: Journals | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._config = config
         self.students = students
         self.pool = Pool(pool, students, device, journals)
         self.journals = self.pool.journals
         self._crew = Crew(device)
-        self.meters = Meters()
+        self.meters = meters or Meters()
         self.steppers = {
             s.name: Stepper(s, self.pool.pages(s), self._crew, config.tiles, self.meters) for s in students.all()
         }

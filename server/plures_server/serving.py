@@ -37,6 +37,8 @@ from .telemetry.bandwidth import memory_bandwidth
 from .telemetry.calls import CallMetrics
 from .telemetry.collector import ServerCollector
 from .telemetry.exposition import MetricsConfig, exposed
+from .telemetry.meter import Meters
+from .telemetry.tracing import NO_TRACING, Tracing
 
 log = logging.getLogger("plures")
 
@@ -51,14 +53,15 @@ async def serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.data))
-        engine = await stack.enter_async_context(_engine(settings))
+        tracing = stack.enter_context(_tracing(settings))
+        engine = await stack.enter_async_context(_engine(settings, tracing))
         url = settings.queues.redis_url
         if url is None:
             url = await stack.enter_async_context(_embedded_valkey(settings.data / "queue"))
         store = await stack.enter_async_context(QueueStore(url))
         attachments = await stack.enter_async_context(Attachments(engine, store))
         registry, door = CollectorRegistry(), Door(settings.access.tokens, quotas_of(settings))
-        edge = Edge(door, CallMetrics(registry), Drain(), settings.log.calls, settings.access.max_rpcs)
+        edge = Edge(door, CallMetrics(registry), Drain(), settings.log.calls, settings.access.max_rpcs, tracing)
         snapshots = Snapshots(engine, settings.data / "snapshots")
         queues, catalogue = QueueService(store, attachments), Catalogue(engine, settings.students)
         server, states = make_server(engine, snapshots, queues, catalogue, edge)
@@ -92,14 +95,30 @@ def _metrics(settings: Settings, registry: CollectorRegistry, engine: Engine, st
         yield
 
 
+@contextmanager
+def _tracing(settings: Settings) -> Iterator[Tracing]:
+    if settings.tracing.endpoint is None:
+        yield NO_TRACING
+        return
+    try:
+        from .telemetry.otel import TracingConfig, exporting
+    except ImportError as error:
+        raise InvalidArgument(f"no traces without OpenTelemetry ({error}): pip install 'plures[tracing]'") from error
+    tracing = exporting(TracingConfig(settings.tracing.endpoint, settings.tracing.ratio))
+    try:
+        yield tracing
+    finally:
+        tracing.close()
+
+
 @asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[Engine]:
+async def _engine(settings: Settings, tracing: Tracing) -> AsyncIterator[Engine]:
     device = device_of(settings.device)
     TASKS.update(more_tasks(TASKS, settings.tasks.gymnasium))
     students = load_students(settings.students, device)
     journals = Journals(settings.data / "durable", durable_config(settings))
     waiting = EngineConfig(max_waiting=settings.engine.max_waiting, linger_us=settings.engine.linger_us)
-    engine = Engine(waiting, pool_config(settings), students, device, journals)
+    engine = Engine(waiting, pool_config(settings), students, device, journals, Meters(tracing=tracing))
     keeper = Keeper(engine)
     await asyncio.to_thread(recover, engine, settings.durable.set_aside)
     engine.pool.shares.enforce(quotas_of(settings))

@@ -76,6 +76,10 @@ class Stepper:
 
     def rows(self, count: int) -> int:
         """Rows that a wave of so many agents takes, padding among them."""
+        if self.most_rows is None:
+            tile = self._fitting(-(-count // self.crew.workers))
+            whole, rest = divmod(count, tile)
+            return whole * tile + (self._fitting(rest) if rest else 0)
         parts = (self.batches(part) for part in self.parts(count))
         return sum(self._fitting(tile.stop - tile.start) for part in parts for batch in part for tile in batch)
 

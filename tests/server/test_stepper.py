@@ -57,6 +57,14 @@ def test_a_machine_that_rounds_by_place_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 31, 32, 33, 128, 1000])
+def test_rows_are_those_of_the_tiles_that_batches_are(count: int) -> None:
+    made = stepper(small_student())
+    tiles = [tile for part in made.parts(count) for batch in made.batches(part) for tile in batch]
+    padded = (next((rows for rows in made.tiles if rows >= tile.stop - tile.start), made.tiles[-1]) for tile in tiles)
+    assert made.rows(count) == sum(padded)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 31, 32, 33, 128, 1000])
 def test_batches_hold_every_row_once(count: int) -> None:
     tiles = [tile for batch in stepper(small_student()).batches(slice(0, count)) for tile in batch]
     assert [row for tile in tiles for row in range(count)[tile]] == list(range(count))

@@ -12,7 +12,7 @@ from plures.v1.snapshot_pb2_grpc import SnapshotServiceStub
 from plures.v1.student_pb2_grpc import StudentServiceStub
 from plures.v1.task_pb2_grpc import TaskServiceStub
 
-from ..credentials import Credentials, Identified
+from ..credentials import Credentials, Identified, trace_headers
 from ..errors import DeadlineExceeded, FailedPrecondition
 from ..status import from_rpc_error
 
@@ -84,7 +84,7 @@ class Stubs:
 
     def __init__(self, address: str, credentials: Credentials) -> None:
         self.channel = credentials.channel(address, OPTIONS)
-        identified: Any = Identified(self.channel, lambda: credentials.metadata)
+        identified: Any = Identified(self.channel, lambda: credentials.metadata + trace_headers())
         self.students = StudentServiceStub(identified)
         self.agents = AgentServiceStub(identified)
         self.tasks = TaskServiceStub(identified)

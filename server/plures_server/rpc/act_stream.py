@@ -11,6 +11,7 @@ from plures.v1 import agent_pb2 as pb
 from .. import names
 from ..act_request import MAX_AGENTS, MAX_LOG_PROB_BYTES, ActRequest, ActResult
 from ..engine import Engine
+from ..telemetry.tracing import Mark
 from .convert import ordinals_from, tensor_to, torch_from
 from .drain import Drain
 from .errors import item_error
@@ -81,7 +82,7 @@ class ActStream:
     def _begin(self, request: pb.ActRequest) -> "asyncio.Future[ActResult]":
         """Hand the request to the engine at once, so that requests are carried out in the order sent."""
         try:
-            return self._engine.act(act_request(request))
+            return self._engine.act(act_request(request, self._engine.meters.tracing.here()))
         except Exception as error:  # noqa: BLE001 - raised where the answer is made
             refused: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
             refused.set_exception(error)
@@ -112,7 +113,7 @@ async def _response(due: _Due) -> pb.ActResponse:
     return pb.ActResponse(id=due.id, action=action, log_probs=log_probs, step=step, beyond_horizon=result.beyond)
 
 
-def act_request(request: pb.ActRequest) -> ActRequest:
+def act_request(request: pb.ActRequest, trace: Mark = None) -> ActRequest:
     """The wire request as the engine takes it."""
     return ActRequest(
         names.parse(request.cohort, "cohorts"),
@@ -123,4 +124,5 @@ def act_request(request: pb.ActRequest) -> ActRequest:
         action=torch_from(request.action, "action") if request.HasField("action") else None,
         want_log_probs=request.want_log_probs,
         want_steps=request.want_steps,
+        trace=trace,
     )

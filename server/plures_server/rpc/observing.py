@@ -15,6 +15,7 @@ from plures.v1 import tensor_pb2
 from ..errors import PluresError
 from ..telemetry.call import call_of, current
 from ..telemetry.calls import CallMetrics
+from ..telemetry.tracing import NO_TRACING, Tracing
 from .errors import reason
 from .wrapping import HEALTH, Context, Continuation, Stream, Streamed, Unary, wrapped
 
@@ -26,8 +27,8 @@ _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 class ObserveInterceptor(grpc.aio.ServerInterceptor):
     """Outermost, so that it sees how calls end. With `log_calls`, a line for each that ended."""
 
-    def __init__(self, metrics: CallMetrics, log_calls: bool = False) -> None:
-        self._metrics, self._level = metrics, logging.INFO if log_calls else logging.DEBUG
+    def __init__(self, metrics: CallMetrics, log_calls: bool = False, tracing: Tracing = NO_TRACING) -> None:
+        self._metrics, self._level, self._tracing = metrics, logging.INFO if log_calls else logging.DEBUG, tracing
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -59,10 +60,11 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
     @contextmanager
     def _observed(self, method: str, context: Context) -> Iterator[None]:
         short, began = method.rpartition(".")[2], time.perf_counter()
-        current.set(call_of(short, context.invocation_metadata() or ()))
+        metadata = context.invocation_metadata() or ()
+        current.set(call_of(short, metadata))
         code = "OK"
         try:
-            with self._metrics.under_way(short):
+            with self._tracing.call(short, metadata), self._metrics.under_way(short):
                 yield
         except (asyncio.CancelledError, GeneratorExit):
             code = "CANCELLED"

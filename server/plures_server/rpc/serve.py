@@ -23,6 +23,7 @@ from ..catalogue import Catalogue
 from ..engine import Engine
 from ..snapshots import Snapshots
 from ..telemetry.calls import CallMetrics
+from ..telemetry.tracing import NO_TRACING, Tracing
 from .agents import AgentService
 from .drain import Drain
 from .errors import ErrorInterceptor
@@ -71,10 +72,12 @@ class Edge:
     drain: Drain
     log_calls: bool = False
     max_rpcs: int | None = None
+    tracing: Tracing = NO_TRACING
 
     def interceptors(self) -> list[grpc.aio.ServerInterceptor]:
         """The outermost first."""
-        return [ObserveInterceptor(self.metrics, self.log_calls), ErrorInterceptor(), GuardInterceptor(self.door)]
+        observe = ObserveInterceptor(self.metrics, self.log_calls, self.tracing)
+        return [observe, ErrorInterceptor(), GuardInterceptor(self.door)]
 
 
 def make_server(

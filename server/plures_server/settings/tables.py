@@ -123,6 +123,18 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True)
+class TracingSettings:
+    """Traces for OpenTelemetry; they take `pip install 'plures[tracing]'`."""
+
+    endpoint: str | None = setting(
+        None, "Collector to send them to, by OTLP over HTTP: http://127.0.0.1:4318/v1/traces.", flag="tracing-endpoint"
+    )
+    ratio: float = setting(
+        1.0, "Share of calls traced, of clients that do not say.", click.FloatRange(0, 1), "tracing-ratio"
+    )
+
+
+@dataclass(frozen=True)
 class ShutdownSettings:
     """How a server ends on SIGTERM or SIGINT."""
 
@@ -148,4 +160,5 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
     shutdown: ShutdownSettings = field(default_factory=ShutdownSettings)

@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
+from .tracing import NO_TRACING, Tracing
+
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of buckets."""
 
@@ -45,7 +47,8 @@ class Meter:
 
 @dataclass(frozen=True)
 class Meters:
-    """Of an engine."""
+    """Of an engine: what is counted, and how it is traced."""
 
     acts: Meter = field(default_factory=Meter)
     ticks: Meter = field(default_factory=Meter)
+    tracing: Tracing = NO_TRACING
