@@ -26,6 +26,8 @@ from plures_client.errors import (
 )
 from plures_client.status import from_item_error
 from plures_client.whole import whole
+from plures_server.errors import QueueFull
+from plures_server.rpc.errors import item_error
 
 
 class Refusing(StudentServiceServicer):
@@ -106,6 +108,13 @@ def test_one_message_of_a_stream_fails_by_the_same_table():
     for code, kind in BY_CODE.items():
         error = from_item_error(ItemError(code=code, reason="WHY", message="because"))
         assert (type(error), error.reason, str(error)) == (kind, "WHY", "because")
+        assert error.retry_after_s is None
+
+
+def test_one_message_of_a_stream_says_when_to_try_again():
+    full = item_error(QueueFull("no room"))
+    told = from_item_error(full)
+    assert (type(told), told.reason, told.retry_after_s) == (ResourceExhausted, "QUEUE_FULL", 1.0)
 
 
 def test_no_server_is_one_clear_sentence_at_once():

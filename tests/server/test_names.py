@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from plures_server.errors import InvalidArgument
-from plures_server.names import check_id, parse
+from plures_server.names import beside, check_id, parse
 
 BAD = [
     "",
@@ -50,3 +50,8 @@ def test_a_long_name_is_cut_in_the_message() -> None:
     with pytest.raises(InvalidArgument) as refused:
         parse("x" * 1_000_000, "cohorts")
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize(("asker", "asked"), [("work", "other"), ("acme~work", "acme~other")])
+def test_items_ask_on_queues_of_their_own_tenant(asker: str, asked: str) -> None:
+    assert beside("other", asker) == asked

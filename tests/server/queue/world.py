@@ -18,7 +18,7 @@ from plures_server.queue.keys import QueueKeys
 VISIBILITY_MS = 100
 CONFIG = QueueConfig(max_attempts=4, attempts_whole=2, max_items=10_000)
 CRASH, LOSS, STALL, JUMP = 0.02, 0.04, 0.15, 0.01
-BUSY_STEPS = 60
+BUSY_STEPS = 50
 WORKERS = 3
 
 Asks = Callable[[int], Call[Any]]
@@ -141,7 +141,8 @@ class World:
     def _worker(self) -> Process:
         """Leases, renews now and then, and completes, fails or releases; then only completes, till all is done."""
         idle = 0
-        while idle < 5:
+        # The last to go waits until every lease has ended.
+        while idle < (1 if self._waiting else 5):
             lease: Lease = yield lambda now: self._calls.lease(now, 2, VISIBILITY_MS, ("",))
             idle = 0 if lease.chunks or not self._is_winding_down else idle + 1
             for chunk in lease.chunks:
