@@ -7,11 +7,12 @@ bench-vllm`, in the environment of `make vllm`.
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import click
 import numpy as np
@@ -88,21 +89,23 @@ def _until(budget_s: float, sizes: Sequence[int], run: Callable[[int], Row]) -> 
     return rows
 
 
-def contest(checkpoint: Path, student: Student, budget_s: float) -> list[Row]:
+def contest(checkpoint: Path, student: Student, budget_s: float, cached: bool) -> Iterator[list[Row]]:
+    """The rows of one contestant after the other."""
     with closing(Ours(student, max(AGENTS))) as ours:
-        rows = all_rows("plures-server", ours, budget_s)
+        yield all_rows("plures-server", ours, budget_s)
     with closing(Vllm(checkpoint, cached=False, longest=LONGEST)) as vllm:
-        rows += all_rows("vLLM, named state", Named(vllm), budget_s)
-        rows += all_rows("vLLM, history sent again", Resent(vllm), budget_s)
-    with closing(Vllm(checkpoint, cached=True, longest=LONGEST)) as vllm:
-        rows += all_rows("vLLM, prefix caching", Resent(vllm), budget_s)
-    return rows
+        yield all_rows("vLLM, named state", Named(vllm), budget_s)
+        yield all_rows("vLLM, history sent again", Resent(vllm), budget_s)
+    if cached:
+        with closing(Vllm(checkpoint, cached=True, longest=LONGEST)) as vllm:
+            yield all_rows("vLLM, prefix caching", Resent(vllm), budget_s)
 
 
 @click.command()
 @click.option("--budget", type=click.FloatRange(0, min_open=True), default=6.0, help="Seconds of the longest step.")
+@click.option("--cached/--no-cached", default=True, help="Prefix caching too, for which vLLM starts once more.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
-def main(budget: float, json_path: Path | None) -> None:
+def main(budget: float, cached: bool, json_path: Path | None) -> None:
     """Measure a student of bytes with a page of 4 KiB."""
     os.environ.update(QUIET)
     torch.set_num_threads(1)
@@ -111,9 +114,11 @@ def main(budget: float, json_path: Path | None) -> None:
     click.echo(machine())
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), student, {})
-        rows = contest(Path(folder), student, budget)
-    if json_path:
-        write_json(json_path, "vllm", [{**asdict(row), "steps_per_second": row.steps_per_second} for row in rows])
+        rows: list[dict[str, Any]] = []
+        for found in contest(Path(folder), student, budget, cached):
+            rows += [{**asdict(row), "steps_per_second": row.steps_per_second} for row in found]
+            if json_path:
+                write_json(json_path, "vllm", rows)
 
 
 if __name__ == "__main__":
