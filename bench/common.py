@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -44,10 +45,16 @@ def machine() -> str:
     return "; ".join([f"{processor()}, {cores} cores, {memory:.0f} GiB", *gpu, versions, f"commit {commit()}"])
 
 
+def command() -> str:
+    """The script that runs, as one types it."""
+    return f"python bench/{Path(sys.argv[0]).name}"
+
+
 def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
     """One file a bench: what was measured, where, when, on which commit, and the rows of its table."""
     measured = datetime.now(UTC).isoformat(timespec="seconds")
-    report = {"part": part, "machine": machine(), "commit": commit(), "measured": measured, **facts, "rows": list(rows)}
+    known = {"part": part, "machine": machine(), "commit": commit(), "measured": measured, "command": command()}
+    report = {**known, **facts, "rows": list(rows)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n")
 

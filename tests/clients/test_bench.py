@@ -108,7 +108,7 @@ def test_a_run_tells_all_it_measured(measured):
     assert found["cost"]["machine"]["bytes_per_second"] > 0
     assert {"machine", "commit", "versions", "device", "measured", "student_digest"} <= found.keys()
     assert found["settings"]["seed"] == 1
-    for words in ("teacher: 0.37 s", "a loop", "stay by reward", "best_arm", "steps up to which", "Gunther"):
+    for words in ("teacher: 0.37 s", "a loop", "stay by reward", "best arm", "steps up to which", "Gunther"):
         assert words in shown + (folder / "a.html").read_text()
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..client import Client
-from ..coordinators import Halving
-from ..problems import BestArm
+from ..coordinators import Halving, Particles, Pool
+from ..problems import BestArm, Portfolio, World
 from ..sync.cohort import Cohort
 from .serial import Note, cohort_of
 from .settings import Settings
@@ -19,6 +19,7 @@ from .spread import Spread, seconds
 
 ARMS = 1024
 RATES_SEED = 8
+SOURCES, DRIFT, ROUNDS = 64, 0.01, 6
 BUDGETS = (16, 64, 256, 1_024)
 """Steps a copy."""
 COPIES = (1, 10, 100, 1_000, 10_000)
@@ -71,7 +72,23 @@ def best_arm_by_halving(cohort: Cohort, copies: int, budget: int, seed: int) -> 
     return cohort.solve(Halving(ordinals=range(copies)), BestArm(rates, pulls=budget, seed=seed)).quality
 
 
-STRATEGIES: tuple[Strategy, ...] = (Strategy("best_arm", "Halving", "bandit", best_arm_by_halving),)
+def portfolio_by(strategy: Callable[[int], Particles | Pool]) -> Solve:
+    """Sources that drift, of which each copy watches two: how good those are that copies choose in the last round."""
+
+    def solve(cohort: Cohort, copies: int, budget: int, seed: int) -> float:
+        world = World(SOURCES, DRIFT, seed)
+        problem = Portfolio(world, copies=copies, steps=max(1, budget // ROUNDS), rounds=ROUNDS, seed=seed)
+        return cohort.solve(strategy(seed), problem).quality
+
+    return solve
+
+
+STRATEGIES = (
+    Strategy("best arm", "Halving", "bandit", best_arm_by_halving),
+    Strategy("portfolio", "Particles", "restless-bandit",
+             portfolio_by(lambda seed: Particles(rounds=ROUNDS, share=0.4, seed=seed))),
+    Strategy("portfolio", "Pool", "restless-bandit", portfolio_by(lambda seed: Pool(rounds=ROUNDS, seed=seed))),
+)  # fmt: skip
 
 
 def measure(client: Client, settings: Settings, note: Note) -> list[Solved]:

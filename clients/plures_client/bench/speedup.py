@@ -69,7 +69,8 @@ def to_json(found: Speedup) -> dict[str, Any]:
     rest = asdict(found)
     del rest["settings"], rest["facts"]
     return {
-        "part": "speedup", **found.facts, "settings": settings, "headline": headline(found), **rest,
+        "part": "speedup", "command": f"plures bench speedup {found.settings.student}", **found.facts,
+        "settings": settings, "headline": headline(found), **rest,
         "measurements": measurements,
     }  # fmt: skip
 
