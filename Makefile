@@ -12,7 +12,7 @@ TEST_WORKERS ?= 2
 # vLLM has an environment of its own: it pins versions of what Plures uses too.
 VLLM_VENV := .venv-vllm
 
-.PHONY: setup vllm test-vllm demo test check lint types bench bench-gpu bench-vllm roofline paper soak proto clean
+.PHONY: setup vllm test-vllm demo test check lint types bench bench-gpu bench-vllm bench-speedup roofline paper soak proto clean
 
 setup: $(VENV)/.installed
 
@@ -67,6 +67,19 @@ check: lint types test
 bench: setup
 	mkdir -p $(OUT)/bench
 	for part in $(filter-out bench/bench_gpu.py bench/bench_vllm.py,$(wildcard bench/bench_*.py)); do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
+
+# How many times faster copies are, and beside what; docs/speedup.md tells the result. After `make demo`, or of your own.
+STUDENTS := $(OUT)/demo/students
+STUDENT  := bandit
+FIDELITY := $(OUT)/demo/fidelity/fidelity.json
+
+bench-speedup: setup
+	$(BIN)/python bench/bench_peers.py --student $(STUDENTS)/$(STUDENT) --json bench/results/peers-cpu.json
+	$(BIN)/plures bench speedup $(STUDENT) --students $(STUDENTS) --fidelity $(FIDELITY) --peers bench/results/peers-cpu.json \
+		--json bench/results/speedup-cpu.json --html $(OUT)/bench/speedup.html
+	$(BIN)/python bench/bench_tick.py --student $(STUDENTS)/$(STUDENT) --json bench/results/tick-cpu.json
+	$(BIN)/python bench/bench_traffic.py --json bench/results/traffic-cpu.json
+	$(BIN)/python bench/figures.py --write
 
 # Needs a CUDA device, and says so where there is none; bench/METHOD.md tells what it measures.
 bench-gpu: setup

@@ -61,7 +61,8 @@ def look_up(document: Any, path: str) -> Any:
 def _pick(rows: list[Any], pick: str) -> Any:
     if re.fullmatch(r"-?\d+", pick):
         return rows[int(pick)]
-    wanted = dict(part.split("=", 1) for part in pick.split(","))
+    # A value may have commas in it.
+    wanted = dict(part.split("=", 1) for part in re.split(r",(?=\w+=)", pick))
     [row] = [row for row in rows if all(str(row[name]) == value for name, value in wanted.items())]
     return row
 

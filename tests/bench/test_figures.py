@@ -37,7 +37,7 @@ def test_every_result_says_where_and_of_what_it_is():
 
 
 def page_of(tmp_path: Path, text: str) -> Path:
-    rows = [{"name": "a", "size": 1, "x": 1234.5}, {"name": "a", "size": 2, "x": 0.256}]
+    rows = [{"name": "a", "size": 1, "x": 1234.5}, {"name": "a, b", "size": 2, "x": 0.256}]
     (tmp_path / "r.json").write_text(json.dumps({"rows": rows, "best": {"y": 1.5e6}}))
     (tmp_path / "page.md").write_text(text)
     return tmp_path / "page.md"
@@ -46,7 +46,7 @@ def page_of(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("rows[0].x as count", "1,234"), ("rows[name=a,size=2].x as share", "26%"), ("best.y as M", "1.50 million"),
+        ("rows[0].x as count", "1,234"), ("rows[name=a, b,size=2].x as share", "26%"), ("best.y as M", "1.50 million"),
         ("rows[-1].x as .2f", "0.26"), ("rows[0].x as times", "1,234×"), ("rows[0].name as text", "a"),
     ],
 )  # fmt: skip
@@ -57,7 +57,7 @@ def test_a_figure_is_looked_up_and_written_as_its_link_says(figures, tmp_path, v
     assert figures.rewritten(page) == page.read_text().replace("[7]", f"[{told}]")
 
 
-@pytest.mark.parametrize("value", ["rows[3].x", "rows[name=a].x", "nothing", "best.y.z"])
+@pytest.mark.parametrize("value", ["rows[3].x", "rows[name=c].x", "nothing", "best.y.z"])
 def test_a_figure_that_its_file_does_not_have_is_an_error(figures, tmp_path, value):
     [figure] = figures.figures_of(page_of(tmp_path, f'[7](r.json "{value} as count")'))
     with pytest.raises(figures.click.ClickException, match=r"is not in r\.json"):
