@@ -30,10 +30,9 @@ def test_a_page_with_figures_names_the_commands_that_made_them(figures):
             assert command is None or command in page.read_text(), f"{page.name} links {file.name}, made by `{command}`"
 
 
-def test_every_result_says_where_and_of_what_it_is():
-    for path in (BENCH / "results").glob("*.json"):
-        result = json.loads(path.read_text())
-        assert {"part", "machine", "commit", "measured"} <= result.keys(), path.name
+def test_a_file_that_figures_come_from_says_where_and_of_what_it_is(figures):
+    for path in {figure.file for page in figures.pages() for figure in figures.figures_of(page)}:
+        assert {"part", "machine", "commit", "measured"} <= json.loads(path.read_text()).keys(), path.name
 
 
 def page_of(tmp_path: Path, text: str) -> Path:

@@ -47,7 +47,7 @@ def draw_serial(path: Path, found: Speedup) -> None:
                       textcoords="offset points", color=COPIES)  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="copies in the cohort", ylabel="times the teacher's pace, each copy")
     axes.set_title("How much faster than its teacher each copy is")
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper right")
     _save(figure, path)
 
 
@@ -113,7 +113,7 @@ def draw_roofline(path: Path, found: Speedup) -> None:
     axes.annotate(f"memory, {cost.machine.bytes_per_second / 1e9:.0f} GB/s", (intensity[20], roof[20] / 1e9),
                   xytext=(6, -12), textcoords="offset points", color=MUTED)  # fmt: skip
     axes.annotate(f"products, {cost.machine.flops_per_second / 1e9:.0f} Gflop/s", (intensity[-1], roof[-1] / 1e9),
-                  xytext=(0, -14), textcoords="offset points", ha="right", color=MUTED)  # fmt: skip
+                  xytext=(0, 5), textcoords="offset points", ha="right", color=MUTED)  # fmt: skip
     for pace in found.serial.paces:
         _point(axes, cost, pace, is_last=pace is found.serial.paces[-1])
     axes.set(xscale="log", yscale="log", xlabel="flops a byte of state moved", ylabel="Gflop/s")
