@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plures_client.bench.spread import Spread
+
 # docs.nvidia.com/deeplearning/triton-inference-server: user guide, "Implicit State Management" and "Architecture",
 # and `ModelSequenceBatching` in model_config.proto.
 ON_PAPER: tuple[dict[str, Any], ...] = (
@@ -18,10 +20,13 @@ ON_PAPER: tuple[dict[str, Any], ...] = (
 def vllm(path: Path) -> list[dict[str, Any]]:
     """The rows that `bench_vllm.py` wrote; one that says so when it was not run."""
     if not path.exists():
-        return [{"name": "vLLM", "note": "not run: bench/bench_vllm.py measures it where vLLM is installed"}]
-    return [_vllm_row(row) for row in json.loads(path.read_text())["rows"] if "steps_per_second" in row]
+        return [{"name": "vLLM", "note": "not run: `make bench-vllm` measures it, and installs vLLM for that"}]
+    return [_vllm_row(row) for row in json.loads(path.read_text())["rows"]]
 
 
 def _vllm_row(row: dict[str, Any]) -> dict[str, Any]:
-    known = {name: row.get(name) for name in ("agents", "steps_per_second", "bytes_an_agent", "most_agents", "p50_ms")}
-    return {"name": f"vLLM, {row['what']}", **known, "note": row.get("note", "")}
+    note = f"a student of texts, {row['history']:,} tokens of history; python bench/bench_vllm.py"
+    return {
+        "name": f"vLLM: {row['who']}", "agents": row["agents"], "steps_per_second": Spread.of([row["steps_per_second"]]),
+        "p50_ms": 1e3 * row["seconds"], "note": note,
+    }  # fmt: skip

@@ -82,7 +82,9 @@ def test_the_client_reads_the_table(bench, bandit_student, tmp_path):
 
 
 def test_what_vllm_reached_is_taken_from_its_bench(bench, tmp_path):
-    row = {"what": "named states", "agents": 64, "steps_per_second": {"samples": [9.0, 11.0, 10.0]}, "p50_ms": 3.0}
-    (tmp_path / "vllm.json").write_text(json.dumps({"rows": [row, {"what": "something else"}]}))
+    row = {"who": "named states", "agents": 64, "history": 1_000, "seconds": 0.004, "steps_per_second": 16_000.0}
+    (tmp_path / "vllm.json").write_text(json.dumps({"rows": [row]}))
     [found] = bench.vllm(tmp_path / "vllm.json")
-    assert (found["name"], found["agents"], found["p50_ms"]) == ("vLLM, named states", 64, 3.0)
+    assert (found["name"], found["agents"], found["p50_ms"]) == ("vLLM: named states", 64, 4.0)
+    assert found["steps_per_second"].median == 16_000
+    assert "1,000 tokens of history" in found["note"]
