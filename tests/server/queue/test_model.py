@@ -157,5 +157,5 @@ def _chosen(lease: Lease, some: set[int]) -> list[str]:
 def test_the_store_is_the_model(server_url: str) -> None:
     QueueMachine.url = server_url
     slow = [HealthCheck.too_slow]
-    bounds = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=slow)
+    bounds = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=slow)
     run_state_machine_as_test(QueueMachine, settings=bounds)
