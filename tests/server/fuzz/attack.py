@@ -24,6 +24,9 @@ FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCod
 
 ANSWERS = 3
 """Of a stream, so many are read; then the call is cancelled."""
+TIMEOUT_S = 20.0
+FEEDS = {"Results": 0.1}
+"""What has no end, and may have nothing to tell: for so many seconds it is listened to."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,6 @@ class Attacker:
 
     channel: grpc.Channel
     metadata: tuple[tuple[str, str], ...]
-    timeout_s: float = 20.0
     faults: list[str] = field(default_factory=list)
 
     def send(self, method: MethodDescriptor, requests: list[bytes]) -> grpc.StatusCode:
@@ -42,7 +44,7 @@ class Attacker:
         call = getattr(self.channel, "_".join(kind))(path)
         given: Any = iter(requests) if method.client_streaming else requests[0]
         try:
-            answer = call(given, metadata=self.metadata, timeout=self.timeout_s)
+            answer = call(given, metadata=self.metadata, timeout=FEEDS.get(method.name, TIMEOUT_S))
             if method.server_streaming:
                 self._read(answer, method)
             return grpc.StatusCode.OK
