@@ -27,6 +27,6 @@ def vllm(path: Path) -> list[dict[str, Any]]:
 def _vllm_row(row: dict[str, Any]) -> dict[str, Any]:
     note = f"a student of texts, {row['history']:,} tokens of history; python bench/bench_vllm.py"
     return {
-        "name": f"vLLM: {row['who']}", "agents": row["agents"], "steps_per_second": Spread.of([row["steps_per_second"]]),
-        "p50_ms": 1e3 * row["seconds"], "note": note,
+        "name": f"vLLM: {row['who']}", "agents": row["agents"], "note": note,
+        "steps_per_second": Spread.of([row["steps_per_second"]]), "p50_ms": 1e3 * row["seconds"],
     }  # fmt: skip
