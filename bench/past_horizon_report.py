@@ -70,7 +70,7 @@ def _verdict(teacher: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     for member in COLOURS:
         of = [row for row in rows if (row["case"], row["member"]) == (teacher["case"], member)]
         inside = sum(left_at(teacher, row) is None for row in of)
-        said.append(f"{member} ends in its band in {inside} of {len(of)} trainings")
+        said.append(f"{member} ends in its band in {inside} of {len(of)}" if of else f"{member} was not measured")
     facts = "`{teacher}` in `{world}` ({shown_lives} lives of {shown} steps shown, {lives} go on)".format(**teacher)
     return f"- {facts}: {'; '.join(said)}."
 
