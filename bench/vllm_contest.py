@@ -1,0 +1,117 @@
+"""What `bench_vllm.py` measures: our engine beside vLLM, on one student, in one run."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from common import machine, write_json
+from gymnasium.spaces import Discrete
+from plures_students.checkpoint import save_checkpoint
+from plures_students.config import StudentConfig
+from plures_students.model import Student
+from plures_students.text import BYTES
+from vllm_contestants import Contestant, Named, Ours, Resent, Vllm
+
+AGENTS = (1, 10, 100, 1_000, 10_000)
+HISTORIES = (16, 64, 256, 1_024, 4_096, 16_384)
+SHORT, FEW = 64, 8
+ROUNDS = 3
+LONGEST = max(HISTORIES) + 64
+QUIET = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The median of some rounds: seconds for a token of every agent, and history that was not computed again."""
+
+    who: str
+    agents: int
+    history: int
+    seconds: float
+    kept_tokens: int
+
+    @property
+    def steps_per_second(self) -> float:
+        return self.agents / self.seconds
+
+
+def measure(who: str, contestant: Contestant, agents: int, history: int) -> Row:
+    """Fresh histories, so that nothing of an earlier row is in a cache."""
+    rng = np.random.default_rng([agents, history])
+    histories = rng.integers(BYTES, size=(agents, history)).tolist()
+    contestant.remember(histories)
+    contestant.step(histories, 0)
+    seconds, kept = [], 0
+    for token in range(1, 1 + ROUNDS):
+        began = time.perf_counter()
+        kept = contestant.step(histories, token)
+        seconds.append(time.perf_counter() - began)
+    row = Row(who, agents, history, median(seconds), kept)
+    click.echo(
+        f"{who:26} {agents:7,} agents {history:7,} tokens {row.steps_per_second:12,.0f} steps/s {row.seconds:9.4f} s"
+    )
+    return row
+
+
+def all_rows(who: str, contestant: Contestant, budget_s: float) -> list[Row]:
+    """By agents, then by history, each until a step takes longer than the budget."""
+    rows = _until(budget_s, AGENTS, lambda agents: measure(who, contestant, agents, SHORT))
+    return rows + _until(budget_s, HISTORIES, lambda history: measure(who, contestant, FEW, history))
+
+
+def _until(budget_s: float, sizes: Sequence[int], run: Callable[[int], Row]) -> list[Row]:
+    rows: list[Row] = []
+    for size in sizes:
+        # Time grows with the size, so that the next one would take too long as well.
+        if rows and rows[-1].seconds * size / sizes[len(rows) - 1] > budget_s:
+            break
+        rows.append(run(size))
+    return rows
+
+
+def contest(checkpoint: Path, student: Student, budget_s: float, cached: bool) -> Iterator[list[Row]]:
+    """The rows of one contestant after the other."""
+    with closing(Ours(student, max(AGENTS))) as ours:
+        yield all_rows("plures-server", ours, budget_s)
+    with closing(Vllm(checkpoint, cached=False, longest=LONGEST)) as vllm:
+        yield all_rows("vLLM, named state", Named(vllm), budget_s)
+        yield all_rows("vLLM, history sent again", Resent(vllm), budget_s)
+    if cached:
+        with closing(Vllm(checkpoint, cached=True, longest=LONGEST)) as vllm:
+            yield all_rows("vLLM, prefix caching", Resent(vllm), budget_s)
+
+
+@click.command()
+@click.option("--budget", type=click.FloatRange(0, min_open=True), default=6.0, help="Seconds of the longest step.")
+@click.option("--cached/--no-cached", default=True, help="Prefix caching too, for which vLLM starts once more.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
+def main(budget: float, cached: bool, json_path: Path | None) -> None:
+    """Measure a student of bytes with a page of 4 KiB."""
+    os.environ.update(QUIET)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    student = Student(StudentConfig(Discrete(BYTES), Discrete(BYTES))).eval().requires_grad_(False)
+    click.echo(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder), student, {})
+        rows: list[dict[str, Any]] = []
+        for found in contest(Path(folder), student, budget, cached):
+            rows += [{**asdict(row), "steps_per_second": row.steps_per_second} for row in found]
+            if json_path:
+                write_json(json_path, "vllm", rows)
