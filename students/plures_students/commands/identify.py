@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ..identify.compare import identify as identify_
+from ..identify import compare
 from ..identify.members import read_members
 from ..identify.picture import draw_members
 from ..identify.sizes import Size
@@ -52,7 +52,7 @@ def identify(
     console = Console()
     with threads(1), Progress(console=console) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in chosen}
-        report = identify_(chosen, train, held_out, out, lambda name, at: bar.update(tasks[name], completed=at))
+        report = compare.identify(chosen, train, held_out, out, lambda name, at: bar.update(tasks[name], completed=at))
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     draw_members(out / PICTURE, report)

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ..identify import recovery_report
 from ..identify.algorithms import ALGORITHMS
 from ..identify.recovery import RecoverySettings
 from ..identify.recovery_picture import draw_matrices, draw_parameters
-from ..identify.recovery_report import recover as recover_
 from ..identify.strangers import STRANGERS
 from ..threads import threads
 from .failing import fails_in_words
@@ -36,7 +36,7 @@ def recover(lives: int, steps: int, seed: int, out: Path) -> None:
     console, settings = Console(), RecoverySettings(lives, steps, seed=seed)
     with threads(1), Progress(console=console) as bar:
         task = bar.add_task("fitting", total=len(ALGORITHMS) * (len(ALGORITHMS) + len(STRANGERS)))
-        report = recover_(settings, lambda: bar.advance(task))
+        report = recovery_report.recover(settings, lambda: bar.advance(task))
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).write_text(json.dumps(report) + "\n")
     draw_matrices(out / MATRICES, report)
