@@ -7,12 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plures_client.coordinators import BestOf, Map, Particles, Pool, Tree, Vote
+from plures_client.coordinators import Asking, BestOf, Map, Particles, Pool, Tree, Vote
 from plures_client.errors import InvalidArgument
-from plures_client.problems import Exploration, Function, GoalSearch, Minimise, Portfolio, Regions, World
+from plures_client.problems import Branches, Exploration, Function, GoalSearch, Minimise, Portfolio, Regions, World
 from plures_client.problems.functions import NAMES
 from plures_client.problems.regions import CENTRE, DOORS, is_connected
 from plures_server.tasks import TASKS
+from plures_server.tasks.branches import chances
 
 MAZE = Regions(3, 3, seed=1)
 
@@ -141,3 +142,26 @@ def test_a_portfolio_cannot_outlast_its_world(crowds):
     problem = Portfolio(World(), copies=10, steps=5, rounds=2)
     with pytest.raises(InvalidArgument, match="round 3 asked for"):
         crowds["gambler"].solve(Particles(rounds=3), problem)
+
+
+def test_agents_ask_agents_down_to_the_leaves(crowds):
+    problem = Branches(levels=6, visits=8, steps=120, seed=3)
+    leaf = crowds["gambler"].solve(Asking(), problem)
+
+    assert leaf.is_right
+    assert leaf.leaves == 64
+    assert leaf.asked >= 8 * 5, "each that begins leads down to a leaf"
+    assert leaf.quality > 0.6
+
+
+def test_leaves_pay_as_the_client_foresees():
+    problem = Branches(levels=5, visits=1, steps=1, seed=9)
+    leaves = torch.arange(32, 64)
+
+    np.testing.assert_allclose(chances(torch.full((32,), 9), leaves).numpy(), problem.chances(), atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"levels": 17}, {"levels": 0}, {"visits": 0}, {"steps": 0}, {"seed": -1}])
+def test_a_tree_that_is_none_is_refused(wrong):
+    with pytest.raises(InvalidArgument, match="levels"):
+        Branches(**({"levels": 3, "visits": 1, "steps": 9} | wrong))

@@ -1,5 +1,6 @@
 """Coordinators: split a problem over the copies of a cohort through a shared queue, and combine what they find."""
 
+from .asking import Asking
 from .best_of import BestOf
 from .halving import Halving
 from .map import Map
@@ -26,6 +27,7 @@ from .tree import Tree
 from .vote import Vote
 
 __all__ = [
+    "Asking",
     "BestOf",
     "Branching",
     "Children",

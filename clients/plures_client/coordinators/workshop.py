@@ -1,6 +1,7 @@
 """A queue of one's own that one cohort works: what every strategy stands on."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,7 @@ from ..errors import (
 )
 from ..items import Items, ResultBatch
 from ..ordinals import OrdinalsLike
+from .family import Family
 from .manifest import Manifest
 from .persistence import persist
 from .problem import Results
@@ -85,17 +87,31 @@ class Workshop:
             self._deal(batch)
         return tray
 
+    async def follow(self, label: str, items: Items) -> Family:
+        """Have all items done, and all that they ask others for, and so on: nothing else may be asked of this workshop.
+
+        Raises what `do` raises.
+        """
+        family = Family(len(items), (await self._cohort.task(items.task)).summary)
+        self._manifest.agree(self._submissions, items.digest())
+        await self._enqueue(items)
+        await self._wait(lambda: self._fill(family, family.put, label))
+        return family
+
     async def collect(self, label: str, tray: Tray) -> Results:
         """Wait until the tray is full; raises what `do` raises."""
+        await self._wait(lambda: self._fill(tray, self._deal, label))
+        self._open.remove(tray)
+        return tray.results()
+
+    async def _wait(self, fill: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(self._watch())
-                await persist(lambda: self._fill(tray, label))
+                await persist(fill)
                 watcher.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        self._open.remove(tray)
-        return tray.results()
 
     async def _enqueue(self, items: Items) -> None:
         self._opened = True
@@ -106,13 +122,13 @@ class Workshop:
                 await persist(lambda: self._queue.attach(self._cohort.name, keep=self._keep, ordinals=self._ordinals))
             self._attached = True
 
-    async def _fill(self, tray: Tray, label: str) -> None:
+    async def _fill(self, tray: Tray | Family, take: Callable[[ResultBatch], None], label: str) -> None:
         async with aclosing(self._queue.results(self._cursor)) as batches:
             while not tray.is_full:
                 batch = await anext(batches, None)
                 if batch is None:
                     raise Unavailable("the server ended the stream of results")
-                self._deal(batch)
+                take(batch)
                 self._cursor = batch.cursor
                 self._report(Step(label, tray.filled, tray.size))
 

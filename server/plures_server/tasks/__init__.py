@@ -4,6 +4,7 @@ from ..errors import InvalidArgument, UnknownTask
 from ..students import ServedStudent
 from .bandit import Bandit
 from .base import AskingEpisode, Asks, Episode, Task
+from .branches import Branches
 from .maze import Maze
 from .minimise import Minimise
 from .restless import RestlessBandit
@@ -13,6 +14,7 @@ __all__ = ["TASKS", "AskingEpisode", "Asks", "Episode", "Task", "Watched", "get_
 
 TASKS: dict[str, Task] = {
     "bandit": Bandit(arms=2),
+    "branches": Branches(),
     "maze": Maze(),
     "minimise": Minimise(),
     "restless-bandit": RestlessBandit(arms=2),

@@ -54,6 +54,9 @@ def parameters_of(name: str, count: int, seed: int) -> Tensor:
         rotated = rng.integers(2, size=(count, 1))
         return torch.tensor(np.hstack([wholes, rotated, rng.uniform(-5, 5, (count, 20))])).float()
     chances, sources = rng.random((count, 2)), rng.integers(9, size=(count, 2))
+    if name == "branches":
+        levels = 1 + np.arange(count) % 5
+        return torch.tensor(np.stack([rng.integers(99, size=count), rng.integers(1, 99, count), levels], axis=1))
     if name == "bandit":
         return torch.tensor(chances).float()
     return torch.tensor(np.hstack([chances, sources, rng.integers(100, size=(count, 2)), rng.random((count, 1)) / 5]))
@@ -203,6 +206,9 @@ def test_good_parameters_are_taken(name: str) -> None:
         ("maze", 11, 0, "episode 0.0 of row 2"),
         ("maze", 11, float("nan"), "episode nan of row 2"),
         ("maze", 0, 511, "start 0 of row 2 is within a wall"),
+        ("branches", 1, 0, "node 0.0 of row 2"),
+        ("branches", 2, 17, "levels 17.0 of row 2"),
+        ("branches", 1, 65_000, "levels 3.0 of row 2 .* too deep"),
         ("restless-bandit", 1, 1.5, "p_1 1.5 of row 2 is not between 0 and 1"),
         ("restless-bandit", 2, 0.5, "source_0 0.5 of row 2 is not a whole number"),
         ("restless-bandit", 5, -1, "time -1.0 of row 2"),
@@ -219,3 +225,17 @@ def test_parameters_that_make_no_task_are_named(name: str, column: int, value: f
     parameters[2, column] = value
     with pytest.raises(InvalidArgument, match=complaint):
         TASKS[name].check(parameters)
+
+
+def test_copies_ask_about_the_halves_that_they_prefer() -> None:
+    """Those who are not sure ask about both; those at the lowest level about none."""
+    rows = torch.tensor([[1.0, 1, 4], [1, 5, 3], [1, 9, 1], [1, 2, 2]])
+    steps = 12
+    episode: Any = TASKS["branches"].begin(rows, torch.arange(4), torch.full((4,), steps))
+    for tick in range(steps):
+        episode.step(slice(0, 4), torch.tensor([0, 1, 1, tick % 2], dtype=torch.int32), tick)
+    asks = episode.asks()
+    assert asks.row_C.tolist() == [0, 1, 3, 3]
+    assert asks.parameters_CP.tolist() == [[1, 2, 3], [1, 11, 2], [1, 4, 1], [1, 5, 1]]
+    assert asks.steps_C.tolist() == [steps] * 4
+    TASKS["branches"].check(asks.parameters_CP)
