@@ -31,3 +31,9 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def past_horizon_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(BENCH)
     return import_module("past_horizon_report")
+
+
+@pytest.fixture
+def coordinators_table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCH)
+    return import_module("coordinators_table")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..errors import PluresClientError, Unavailable
+from ..errors import DeadlineExceeded, PluresClientError, Unavailable
 
 T = TypeVar("T")
 
@@ -22,7 +22,8 @@ async def persist(attempt: Callable[[], Awaitable[T]], passing: tuple[str, ...] 
         try:
             return await attempt()
         except PluresClientError as error:
-            if not isinstance(error, Unavailable) and error.retry_after_s is None and error.reason not in passing:
+            is_away = isinstance(error, Unavailable | DeadlineExceeded)
+            if not is_away and error.retry_after_s is None and error.reason not in passing:
                 raise
             await asyncio.sleep(error.retry_after_s or delay_s)
             delay_s *= 2
