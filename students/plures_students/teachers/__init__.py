@@ -7,9 +7,10 @@ from .learner import Learner, Mind, Step
 from .making import make
 from .optimisers import Adam, Evolution, Sgd
 from .recording import foreseen, record
+from .reversal import Reversal
 from .tables import ActorCritic, QLearner
 from .valley import Valley
-from .worlds import Bandit, DarkRoom, Reversal, World
+from .worlds import Bandit, DarkRoom, World
 
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit,
