@@ -58,7 +58,11 @@ class Wire:
         return last.cohort
 
     def pool(self) -> agent_pb2.GetPoolResponse:
-        return self.agents.GetPool(agent_pb2.GetPoolRequest())
+        """What is in use now, not what was done so far."""
+        usage = self.agents.GetPool(agent_pb2.GetPoolRequest())
+        for counter in ("agent_steps", "waves"):
+            usage.ClearField(counter)
+        return usage
 
 
 @contextmanager
