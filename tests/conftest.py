@@ -20,6 +20,8 @@ from plures_students.model import Student
 # A busy machine is no finding.
 settings.register_profile("plures", deadline=None)
 settings.load_profile("plures")
+# A shell starts what it runs in the background with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
