@@ -240,7 +240,7 @@ async def test_what_was_kept_of_work_on_a_queue_comes_back(house: House) -> None
     lanes = await engine.call(
         lambda pool: Lanes(pool, engine.steppers["joe"], pool.get("joe"), np.array([4, 0, 2]), keep_learning=True)
     )
-    await lanes.do(engine, batch(3, steps=4), np.arange(3))
+    await lanes.do(engine, batch(3, steps=4), np.arange(3), is_wanted=lambda: True)
     dropped = house.after_a_crash()
     assert await same_bits(engine, dropped)
     await engine.call(lambda pool: lanes.keep(np.array([True, False, True])))

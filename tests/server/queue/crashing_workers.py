@@ -75,6 +75,9 @@ def start_worker(url: str) -> int:
 
 def main(url: str, workers: int) -> None:
     alive = {start_worker(url) for _ in range(workers)}
+    # However short the work is, there is a blow of each kind.
+    _stop_for_a_while(min(alive))
+    os.kill(max(alive), signal.SIGKILL)
     while True:
         time.sleep(random.uniform(0, 0.1))
         if random.random() < STOP:
