@@ -64,9 +64,12 @@ types: setup
 
 check: lint types test
 
+# All that need neither a GPU, nor vLLM, nor students that were trained for it.
+BENCHES := $(filter-out $(addprefix bench/bench_,gpu.py vllm.py coordinators.py),$(wildcard bench/bench_*.py))
+
 bench: setup
 	mkdir -p $(OUT)/bench
-	for part in $(filter-out bench/bench_gpu.py bench/bench_vllm.py,$(wildcard bench/bench_*.py)); do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
+	for part in $(BENCHES); do $(BIN)/python $$part --json $(OUT)/bench/$$(basename $$part .py).json || exit 1; done
 
 # How many times faster copies are, and beside what; docs/speedup.md tells the result. After `make demo`, or of your own.
 STUDENTS := $(OUT)/demo/students
