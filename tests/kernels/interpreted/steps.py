@@ -20,7 +20,7 @@ def step_by_triton(step, noise=None, normalize=True):
 @pytest.mark.parametrize(("H", "V", "K"), [(2, 16, 16), (2, 8, 8), (3, 24, 10), (1, 7, 48), (1, 96, 128)])
 @pytest.mark.parametrize(("normalize", "slots"), [(True, torch.int32), (False, torch.int64)])
 def test_a_step_agrees_with_the_float64_truth(rule, draw_step, H, V, K, normalize, slots):
-    step = draw_step(rule, B=11, H=H, V=V, K=K, slots=slots)
+    step = draw_step(rule, B=5, H=H, V=V, K=K, slots=slots)
     truth = step.copy(torch.float64)
     y_true = rule.step(*truth.arguments, backend="naive", normalize=normalize)
     y = step_by_triton(step, normalize=normalize)
@@ -35,11 +35,11 @@ def test_a_step_agrees_with_the_float64_truth(rule, draw_step, H, V, K, normaliz
 @pytest.mark.parametrize("rule", HALVED.values(), ids=HALVED)
 @pytest.mark.parametrize("noisy", [True, False])
 def test_a_step_on_bfloat16_states_agrees_with_the_truth_rounded_alike(rule, draw_step, generator, noisy):
-    step = draw_step(rule, B=11)
+    step = draw_step(rule, B=5)
     step.pages_NLHS = step.pages_NLHS.bfloat16()
     truth = step.copy(torch.float64)
     truth.pages_NLHS = step.pages_NLHS.clone()
-    noise = torch.randint(-(2**63), 2**63 - 1, (11,), generator=generator) if noisy else None
+    noise = torch.randint(-(2**63), 2**63 - 1, (5,), generator=generator) if noisy else None
     y_true = rule.step(*truth.arguments, noise_B=noise, backend="naive")
     torch.testing.assert_close(step_by_triton(step, noise).double(), y_true, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(step.pages_NLHS, truth.pages_NLHS, rtol=2**-7, atol=1e-4, equal_nan=True)
