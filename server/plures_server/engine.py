@@ -129,7 +129,7 @@ class Engine:
 
     async def take_in(self, student: ServedStudent) -> None:
         """Serve one more student, while others are served; raise PoolFull, and change nothing, without room for it."""
-        pages = await self.call(lambda pool: pool.take_in(student))
+        pages = await self.borrow(lambda pool: pool.take_in(student), lambda pool, _: pool.forget(student))
         try:
             stepper = await asyncio.to_thread(Stepper, student, pages, self._crew, self._config.tiles, self.meters)
         except BaseException:

@@ -17,7 +17,6 @@ class Memory:
         self._device = device
         self._memory_bytes = memory_bytes
         self._most = most
-        self._loans: dict[str, dict[str, int]] = {}
         self._pages = {
             student.name: make_pages(student, device, memory_bytes, cold, len(students), most) for student in students
         }
@@ -33,24 +32,28 @@ class Memory:
 
     def take_in(self, student: ServedStudent) -> Pages:
         """Pages for one more; raise PoolFull, and change nothing, when all memory was written to."""
-        share, loans = self._memory_bytes // (len(self._pages) + 1), {}
-        for name, pages in self._pages.items():
-            loans[name] = pages.lend(max(0, pages.capacity - share // pages.page_bytes))
-        left = self._memory_bytes - sum(pages.capacity * pages.page_bytes for pages in self.all())
+        share = self._memory_bytes // (len(self._pages) + 1)
+        for pages in self.all():
+            pages.lend(max(0, pages.capacity - share // pages.page_bytes))
         try:
-            made = make_pages(student, self._device, min(left, share), ColdConfig(), 1, self._most)
+            made = make_pages(student, self._device, min(self._free_bytes, share), ColdConfig(), 1, self._most)
         except PoolFull:
-            self._return(loans)
+            self._return_free()
             raise
-        self._pages[student.name], self._loans[student.name] = made, loans
+        self._pages[student.name] = made
         return made
 
     def forget(self, student: ServedStudent) -> None:
-        """Give up a student's pages; those whose memory it had have it again."""
+        """Give up a student's pages; those that had lent memory have it again."""
         self._pages.pop(student.name).places.close()
-        self._return(self._loans.pop(student.name, {}))
+        self._return_free()
 
-    def _return(self, loans: dict[str, int]) -> None:
-        for name, count in loans.items():
-            if name in self._pages:
-                self._pages[name].take_back(count)
+    @property
+    def _free_bytes(self) -> int:
+        """Memory that is nobody's; newborn pages come on top of it."""
+        return max(0, self._memory_bytes - sum((pages.capacity - 1) * pages.page_bytes for pages in self.all()))
+
+    def _return_free(self) -> None:
+        # By what is free now, not by who lent what to whom: lenders and borrowers may have gone and come back since.
+        for pages in self.all():
+            pages.take_back(self._free_bytes // pages.page_bytes)

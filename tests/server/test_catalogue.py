@@ -1,5 +1,7 @@
 """Students that come and go while a server runs."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from plures_students.checkpoint import save_checkpoint
 from plures_students.errors import CheckpointError
 
 from .conftest import MakeEngine
-from .helpers import act, small_student, start
+from .helpers import act, small_student, start, wait_until
 
 Save = Callable[[str, int], None]
 
@@ -84,6 +86,48 @@ async def test_a_student_is_unloaded_when_no_agent_of_it_is_alive_and_gives_its_
     assert await bytes_capacity(engine) == before
     save("jane", 6)
     assert (await catalogue.load("jane")).name == "jane", "with other weights, too"
+
+
+async def test_memory_is_shared_out_right_whoever_goes_and_comes_back_meanwhile(
+    engine: Engine, catalogue: Catalogue, save: Save
+) -> None:
+    before = await bytes_capacity(engine)
+    save("jane", 5)
+    save("jim", 6)
+    await catalogue.load("jane")
+    await catalogue.load("jim")
+    await catalogue.unload("jane")
+    assert await bytes_capacity(engine) <= before, "jim still has what jane lent"
+    await catalogue.load("jane")
+    await catalogue.unload("jim")
+    jane = engine.pool.pages(engine.students.get("jane"))
+    assert jane.capacity <= jane.places.capacity, "who came back has lent nothing"
+    await catalogue.unload("jane")
+    assert await bytes_capacity(engine) == before
+
+
+async def test_a_student_whose_loading_is_given_up_takes_no_memory(
+    engine: Engine, catalogue: Catalogue, save: Save
+) -> None:
+    before = await bytes_capacity(engine)
+    save("jane", 5)
+    begun, gate = threading.Event(), threading.Event()
+    engine.ask(lambda pool: (begun.set(), gate.wait(20)))
+    await asyncio.to_thread(begun.wait, 20)
+    loading = asyncio.ensure_future(catalogue.load("jane"))
+
+    async def is_asked() -> bool:
+        return engine.waiting > 0
+
+    await wait_until(is_asked)
+    loading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
+    gate.set()
+    assert await bytes_capacity(engine) == before
+    await catalogue.load("jane")
+    await catalogue.unload("jane")
+    assert await bytes_capacity(engine) == before
 
 
 async def test_other_weights_under_a_loaded_name_are_refused(engine: Engine, catalogue: Catalogue, save: Save) -> None:

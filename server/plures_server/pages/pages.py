@@ -75,17 +75,14 @@ class Pages:
         lent = self._lent * self.page_bytes
         return [replace(hottest, bytes_capacity=hottest.bytes_capacity - lent), *colder]
 
-    def lend(self, count: int) -> int:
-        """Do without so many pages, or as many of them as memory was never taken for; says how many those are."""
-        if self.places.most_rows is not None or self.data.device.type != "cpu":
-            return 0
-        lent = self._handles.shrink(count)
-        self._lent += lent
-        return lent
+    def lend(self, count: int) -> None:
+        """Do without so many pages, or as many of them as memory was never taken for."""
+        if self.places.most_rows is None and self.data.device.type == "cpu":
+            self._lent += self._handles.shrink(count)
 
-    def take_back(self, count: int) -> None:
-        """Have pages again that were lent."""
-        self._lent -= count
+    def take_back(self, most: int) -> None:
+        """Have pages again that were lent, up to so many."""
+        self._lent -= min(most, self._lent)
         self._handles.grow(self.capacity)
 
     def references(self, pages: Handles) -> NDArray[np.int32]:
