@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from plures.v1 import log_pb2
 
+from ..errors import LogUnavailable
 from ..freezing import Frozen, freeze
 from ..pool import Pool
 from ..students import ServedStudent
@@ -59,7 +60,13 @@ def _spot(committer: Committer, journal: Journal) -> "Future[Spot]":
     spot: Future[Spot] = Future()
     if journal.logs and journal.fenced is None:
         roll = Do(lambda: spot.set_result(journal.files.roll()))
-        committer.submit(Unit([(journal, roll)], lambda error: spot.set_exception(error) if error else None))
+
+        def reply(error: LogUnavailable | None) -> None:
+            # What failed may have stood behind the spot, and was to be committed together with it.
+            if error is not None and not spot.done():
+                spot.set_exception(error)
+
+        committer.submit(Unit([(journal, roll)], reply))
     else:
         # In its turn: what was done before is on the disk then, or has failed.
         committer.submit(Unit([], lambda _: spot.set_result(_spot_of_rest(journal))))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from plures_server.durable import log_files
 from plures_server.durable.lock import held
-from plures_server.durable.policy import Durability, Level
+from plures_server.durable.policy import Durability, DurableConfig, Level
 from plures_server.engine import Engine
 from plures_server.errors import DataFolderInUse, InvalidArgument, LogFull, LogUnavailable, PluresError, UnknownCohort
 
@@ -27,6 +27,8 @@ class Disk:
 
     def __init__(self) -> None:
         self.error: int | None = None
+        # Flushes that still succeed before the error.
+        self.good = 0
         self.flushes = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -34,7 +36,8 @@ class Disk:
     def fdatasync(self, descriptor: int) -> None:
         assert self.gate.wait(20)
         self.flushes += 1
-        if self.error is not None:
+        self.good -= 1
+        if self.error is not None and self.good < 0:
             raise OSError(self.error, os.strerror(self.error))
         os.fdatasync(descriptor)
 
@@ -74,6 +77,32 @@ async def test_what_cannot_be_logged_is_not_acknowledged(
     disk.error = None
     await works_again(engine, "joe")
     await steps(engine, "joe", 2)
+    assert await same_bits(engine, house.after_a_crash())
+
+
+async def test_the_log_goes_on_when_the_disk_fails_just_behind_the_beginning_of_a_checkpoint(
+    house: House, disk: Disk
+) -> None:
+    engine = house.engine(DurableConfig(pause_seconds=0, checkpoint_steps=4))
+    await start(engine, "joe", 2)
+    await steps(engine, "joe", 1)
+    disk.gate.clear()
+    first = act(engine, "joe")
+
+    async def has_begun() -> bool:
+        return await engine.call(lambda pool: pool.get("joe").journal.agent_steps) == 0
+
+    await wait_until(has_begun)
+    second = act(engine, "joe")
+    await engine.call(lambda pool: None)
+    disk.good, disk.error = 1, errno.EIO
+    disk.gate.set()
+    await first
+    with pytest.raises(LogUnavailable):
+        await asyncio.wait_for(second, 20)
+    disk.error = None
+    await works_again(engine, "joe")
+    await asyncio.wait_for(act(engine, "joe"), 20)
     assert await same_bits(engine, house.after_a_crash())
 
 
