@@ -87,8 +87,9 @@ class EmbeddedValkey:
     async def _restart(self) -> None:
         try:
             await self.start()
-        except QueueUnavailable:
-            _log.exception("the queue store did not start; trying again in %s s", self._config.restart_pause_s)
+        # What keeps us from making a process, such as want of memory or of descriptors, may pass as well.
+        except (QueueUnavailable, OSError) as error:
+            _log.error("the queue store did not start; trying again in %s s: %s", self._config.restart_pause_s, error)
             await asyncio.sleep(self._config.restart_pause_s)
 
     async def stop(self) -> None:

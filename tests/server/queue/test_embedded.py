@@ -105,6 +105,29 @@ async def test_a_server_that_died_is_started_again(tmp_path: Path) -> None:
         assert valkey.pid is None
 
 
+async def test_a_server_that_cannot_be_started_again_is_when_it_can_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    valkey = EmbeddedValkey(tmp_path, EmbeddedConfig(restart_pause_s=0.01))
+    async with valkey, QueueStore(valkey.url) as store, asyncio.TaskGroup() as tasks:
+        await store.enqueue("q", "submit", chunks(3))
+        keeper = tasks.create_task(valkey.keep_running())
+        # No process is made without its log.
+        log = (tmp_path / "valkey.log").rename(tmp_path / "elsewhere")
+        (tmp_path / "valkey.log").mkdir()
+        assert valkey.pid
+        os.kill(valkey.pid, signal.SIGKILL)
+
+        async def is_tried_again() -> bool:
+            return caplog.text.count("did not start; trying again") > 1 or keeper.done()
+
+        await wait_until(is_tried_again)
+        (tmp_path / "valkey.log").rmdir()
+        log.rename(tmp_path / "valkey.log")
+        assert (await store.stats("q")).ready == 3
+        await valkey.stop()
+
+
 async def test_a_folder_with_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 25)
     valkey = EmbeddedValkey(folder)
