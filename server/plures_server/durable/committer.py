@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..errors import LogFull, LogUnavailable
+from ..errors import LogFull, LogUnavailable, StorageFailed
 from .journal import Journal, Work
 
 log = logging.getLogger(__name__)
@@ -99,10 +99,17 @@ def opening_failure(error: Exception) -> LogUnavailable:
     return _kind(error)(f"no first checkpoint could be written ({_why(error)}), so there is no such cohort")
 
 
+def disk_error(error: Exception) -> OSError | None:
+    """What the disk refused, when that is what went wrong."""
+    cause = error.__cause__ if isinstance(error, StorageFailed) else error
+    return cause if isinstance(cause, OSError) else None
+
+
 def _kind(error: Exception) -> type[LogUnavailable]:
-    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return LogFull if is_full else LogUnavailable
+    refused = disk_error(error)
+    return LogFull if refused and refused.errno in (errno.ENOSPC, errno.EDQUOT) else LogUnavailable
 
 
 def _why(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    refused = disk_error(error)
+    return (refused and refused.strerror) or str(error)

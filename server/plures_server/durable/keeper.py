@@ -10,7 +10,7 @@ from ..engine import Engine
 from ..errors import EngineStopped, LogUnavailable
 from ..pool import Pool
 from . import checkpoints
-from .committer import opening_failure
+from .committer import disk_error, opening_failure
 from .journal import OPENING, Journal
 from .moment import take_moment
 
@@ -61,7 +61,7 @@ class Keeper:
         except Exception as error:
             # One whose last cohort was retired meanwhile is gone.
             if journal.cohorts:
-                expected = isinstance(error, OSError | LogUnavailable)
+                expected = disk_error(error) or isinstance(error, LogUnavailable)
                 log.error("no checkpoint of %s could be written: %s", journal.name, error, exc_info=not expected)
             self._engine.ask(partial(_failed, journal=journal, error=error)).result()
 

@@ -107,16 +107,17 @@ async def test_the_log_goes_on_when_the_disk_fails_just_behind_the_beginning_of_
 
 
 async def test_a_cohort_that_cannot_be_made_durable_is_not_started(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = house.engine()
     with monkeypatch.context() as patch:
-        patch.setattr("plures_server.durable.checkpoints.write", _fails)
+        patch.setattr("plures_server.snapshot_files.write_file", _fails)
         for durability in (LOG, Durability(Level.SNAPSHOT)):
-            with pytest.raises(LogFull):
+            with pytest.raises(LogFull, match=r"could be written \(No space left on device\), so there is no such"):
                 await start(engine, "joe", 2, durability)
             with pytest.raises(UnknownCohort):
                 await engine.call(lambda pool: pool.get("joe"))
+    assert "Traceback" not in caplog.text, "a full disk is nothing unexpected"
     await start(engine, "joe", 2)
     assert await same_bits(engine, house.after_a_crash())
 
