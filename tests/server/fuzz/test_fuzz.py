@@ -118,12 +118,14 @@ def test_messages_at_random_are_answered(target: Target) -> None:
 
 @pytest.mark.soak
 def test_a_hundred_thousand_messages_leave_no_memory_behind(target: Target) -> None:
-    sizes = []
+    sizes = [target.resident_mb()]
     rounds = 20
     for number in range(rounds):
         bombard(target, seed=100 + number, count=SOAK // rounds)
         sizes.append(target.resident_mb())
         target.check()
+    told = ", ".join(f"{size:.0f}" for size in sizes)
+    print(f"MiB resident, before and after every {SOAK // rounds:,} messages: {told}")
     # Once it is warm: what the second half adds a round.
     late = np.array(sizes[rounds // 2 :])
     slope = float(np.polyfit(np.arange(len(late)), late, 1)[0])
