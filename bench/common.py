@@ -1,48 +1,26 @@
 """What every bench prints and writes: the machine and the commit; the memory bandwidth to measure by; fair timings."""
 
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
+from plures_students.provenance import GIB, commit, machine, made, processor
 from torch import Tensor
 
-GIB = 2**30
-
-
-@cache
-def processor() -> str:
-    """Its model, as the system names it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
-@cache
-def commit() -> str:
-    """The commit that is measured, `-dirty` when tracked files differ from it; `unknown` outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=9"]
-    described = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return described.stdout.strip() or "unknown"
-
-
-@cache
-def machine() -> str:
-    """One line: processor, cores, memory, GPU, versions, commit."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return "; ".join([f"{processor()}, {cores} cores, {memory:.0f} GiB", *gpu, versions, f"commit {commit()}"])
+__all__ = [
+    "GIB",
+    "command",
+    "commit",
+    "copy",
+    "machine",
+    "processor",
+    "read_modify_write",
+    "seconds_in_turn",
+    "write_json",
+]
 
 
 def command() -> str:
@@ -52,9 +30,7 @@ def command() -> str:
 
 def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
     """One file a bench: what was measured, where, when, on which commit, and the rows of its table."""
-    measured = datetime.now(UTC).isoformat(timespec="seconds")
-    known = {"part": part, "machine": machine(), "commit": commit(), "measured": measured, "command": command()}
-    report = {**known, **facts, "rows": list(rows)}
+    report = {**made(part, command()), **facts, "rows": list(rows)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -19,6 +19,8 @@ from .fused import fused
 from .lives import Lives
 from .model import NO_ACTION, Inputs, Student
 from .sampling import sample
+from .teachers.learner import Learner, Step
+from .teachers.recording import drawn
 
 COLUMNS = ("best_action", "p_best", "p_other")
 _REWARD_STREAM = 1
@@ -96,15 +98,39 @@ class Bandits:
         """The lives lived anew from birth by free copies, `copies` of each, with their tasks and numbers of steps."""
         start_B, stop_B = (np.repeat(bound_L, copies) for bound_L in (self.lives.offsets[:-1], self.lives.offsets[1:]))
         played = self.play(student, start_B, stop_B, seed)
-        row_N = played.row_BT[played.real_BT].numpy()
+        return self._lived(played.row_BT, played.real_BT, played.action_BT, played.reward_BT)
+
+    def relive_by(self, learner: Learner, copies: int, seed: int) -> Lives:
+        """The same by an algorithm, of lives whose observations are Discrete."""
+        observations = self.lives.card.observation_space
+        if not isinstance(observations, Discrete):
+            raise InvalidArgument(f"observations of the lives are {observations}; algorithms know Discrete ones alone")
+        row_BT, real_BT = _rows(
+            *(np.repeat(bound_L, copies) for bound_L in (self.lives.offsets[:-1], self.lives.offsets[1:]))
+        )
+        mind, rng = learner.begin(len(row_BT), int(observations.n), self.pay_NA.shape[1]), np.random.default_rng(seed)
+        actions, rewards = [], []
+        for t, row_B in enumerate(row_BT.T):
+            seen_B, next_B = (
+                self.observation_N[row_BT[:, place]].long().numpy() for place in (t, min(t + 1, row_BT.size(1) - 1))
+            )
+            action_B = drawn(mind.probabilities(seen_B), rng)
+            paid_B = rng.random(len(action_B)) < self.pay_NA[row_B, torch.from_numpy(action_B)].numpy()
+            mind.learn(Step(seen_B, action_B, paid_B.astype(np.float64), self.done_N[row_B].numpy(), next_B))
+            actions.append(torch.from_numpy(action_B))
+            rewards.append(torch.from_numpy(paid_B).float())
+        return self._lived(row_BT, real_BT, torch.stack(actions, 1), torch.stack(rewards, 1))
+
+    def _lived(self, row_BT: Tensor, real_BT: Tensor, action_BT: Tensor, reward_BT: Tensor) -> Lives:
+        row_N = row_BT[real_BT].numpy()
         return replace(
             self.lives,
-            life_L=np.arange(len(start_B)),
-            offsets=np.append(0, np.cumsum(stop_B - start_B)),
+            life_L=np.arange(len(row_BT)),
+            offsets=np.append(0, np.cumsum(real_BT.sum(dim=1).numpy())),
             step_N=self.lives.step_N[row_N],
             observation_N=self.lives.observation_N[row_N],
-            action_N=played.action_BT[played.real_BT].int().numpy(),
-            reward_N=played.reward_BT[played.real_BT].numpy(),
+            action_N=action_BT[real_BT].int().numpy(),
+            reward_N=reward_BT[real_BT].numpy(),
             done_N=self.lives.done_N[row_N],
             extra={name: values[row_N] for name, values in self.lives.extra.items() if name != "seconds"},
         )

@@ -27,6 +27,8 @@ from plures_kernels.errors import InvalidArgument
 
 from .lives import Lives
 
+MOST_VALUES = 4096
+"""Values of a table up to which the classic learner is fitted as a matter of course."""
 _SLOWEST = 1e-3
 """Smallest learning rate: below it only the product with the inverse temperature can be told."""
 
@@ -50,8 +52,20 @@ class ClassicLearner:
 
 
 def can_fit(lives: Lives) -> bool:
-    """Whether the classic learner is defined for these lives: their spaces are Discrete."""
-    return isinstance(lives.card.action_space, Discrete) and isinstance(lives.card.observation_space, Discrete)
+    """Whether the classic learner is defined for these lives, and fitted in acceptable time."""
+    return why_not(lives) is None
+
+
+def why_not(lives: Lives) -> str | None:
+    """What speaks against fitting the classic learner: spaces not Discrete, or a table as of tokens. None: nothing."""
+    seen, done = lives.card.observation_space, lives.card.action_space
+    if not (isinstance(seen, Discrete) and isinstance(done, Discrete)):
+        return f"it wants Discrete spaces, not {seen} and {done}"
+    if seen.n * done.n > MOST_VALUES:
+        return (
+            f"it forgets in all of its {seen.n:,} × {done.n:,} values at every step; up to {MOST_VALUES:,} it is fitted"
+        )
+    return None
 
 
 def fit_classic(lives: Lives) -> ClassicLearner:

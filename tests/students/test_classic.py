@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plures_kernels import RULES
 from plures_kernels.errors import InvalidArgument
-from plures_students.classic import ClassicLearner, can_fit, fit_classic
+from plures_students.classic import ClassicLearner, can_fit, fit_classic, why_not
 from plures_students.lives import Lives, LivesCard
 
 from .teachers import LEARNER, learn, played, probabilities
@@ -95,3 +95,11 @@ def test_spaces_without_a_table_of_values_are_refused() -> None:
     assert not can_fit(boxed)
     with pytest.raises(InvalidArgument, match="wants Discrete spaces"):
         fit_classic(boxed)
+
+
+def test_a_table_as_large_as_of_tokens_is_left_out_and_it_is_said_why() -> None:
+    lives = played(lives=1, episodes=1, trials=5, seed=4)
+    spoken = Lives(**{**vars(lives), "card": LivesCard(Discrete(256), Discrete(256))})
+    assert why_not(lives) is None
+    assert not can_fit(spoken)
+    assert "256 × 256 values at every step; up to 4,096" in str(why_not(spoken))

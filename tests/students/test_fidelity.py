@@ -10,11 +10,14 @@ from gymnasium.spaces import Box
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plures_students.classic import ClassicLearner
-from plures_students.fidelity import compare_lives, draw_behaviour
+from plures_students.classic_mind import Classic
+from plures_students.fidelity import compare_lives, compare_within_bounds, draw_behaviour
 from plures_students.fidelity.behaviour import LONGEST_RUN, observe, run_distance
+from plures_students.fidelity.telling import FEWEST, beginnings, halves_told_apart, told_apart
 from plures_students.lives import Lives, LivesCard, LivesError
+from plures_students.teachers import foreseen
 
-from .teachers import played
+from .teachers import LEARNER, played
 
 STUBBORN = ClassicLearner(0.1, 0.1, 0.4, 0.0, 5.0)
 
@@ -107,3 +110,52 @@ def test_what_cannot_be_compared_is_refused() -> None:
     steered = replace(lives, card=LivesCard(lives.card.observation_space, Box(0, 1, (), np.float32)))
     with pytest.raises(LivesError, match="actions of the lives are Box"):
         compare_lives(lives, steered)
+
+
+def test_lives_of_one_learner_cannot_be_told_apart_and_those_of_another_can_the_sooner_the_more_is_seen() -> None:
+    teacher, same = (played(lives=24, episodes=4, trials=40, seed=seed) for seed in (2, 3))
+    other = played(lives=24, episodes=4, trials=40, seed=4, learner=STUBBORN)
+    near, far = told_apart(teacher, same), told_apart(teacher, other)
+    assert [at["steps"] for at in near] == [20, 40, 80, 160]
+    assert all(at["low"] <= 0.5 for at in near)
+    assert far[-1]["mean"] > 0.95
+    assert far[-1]["low"] > far[0]["mean"]
+
+
+def test_halves_of_lives_are_told_apart_by_chance_alone() -> None:
+    found = halves_told_apart(played(lives=24, episodes=2, trials=40, seed=5))
+    assert all(abs(at["mean"] - 0.5) < 0.1 and at["mean"] < at["p95"] for at in found)
+
+
+def test_the_area_under_the_curve_does_not_see_what_comes_after_its_horizon() -> None:
+    teacher, other = (played(lives=12, episodes=2, trials=40, seed=seed) for seed in (6, 7))
+    later = replace(other, action_N=np.where(np.arange(other.steps) % 80 < 40, other.action_N, 1).astype(np.int32))
+    assert told_apart(teacher, later)[:2] == told_apart(teacher, other)[:2]
+    assert told_apart(teacher, later)[-1] != told_apart(teacher, other)[-1]
+
+
+def test_beginnings_are_the_first_steps_and_short_lives_as_they_are() -> None:
+    lives = played(lives=3, episodes=1, trials=6, seed=8)
+    assert beginnings(lives, 9).action_N.tolist() == lives.action_N.tolist()
+    cut = beginnings(lives, 4)
+    assert cut.action_N.tolist() == lives.action_N.reshape(3, 6)[:, :4].ravel().tolist()
+    assert cut.offsets.tolist() == [0, 4, 8, 12]
+
+
+def test_the_classic_learner_stands_beside_copies_where_it_can_be_given_their_tasks() -> None:
+    teacher, copies = (played(lives=10, episodes=2, trials=40, seed=seed) for seed in (9, 10))
+    report = compare_within_bounds(teacher, copies, each=2)
+    # The teacher is a classic learner: the floor is as near as halves of it are.
+    assert report["floor"]["distances"]["stay_by_reward"] < report["measures"]["stay_by_reward"]["halves"]["p95"]
+    assert len(report["floor"]["told_apart"]) == len(report["told_apart"]["copies"])
+    assert compare_within_bounds(replace(teacher, extra={}), copies, each=2)["floor"] is None
+
+
+def test_few_lives_are_not_told_apart() -> None:
+    lives = played(lives=FEWEST - 1, episodes=1, trials=20, seed=11)
+    assert compare_within_bounds(replace(lives, extra={}), lives, each=1)["told_apart"] == {}
+
+
+def test_the_classic_learner_set_free_acts_as_its_formula_says() -> None:
+    lives = played(lives=4, episodes=3, trials=30, seed=12, observations=2)
+    np.testing.assert_allclose(foreseen(Classic(LEARNER), lives), np.exp(LEARNER.log_probs(lives)), rtol=1e-9)

@@ -59,7 +59,7 @@ def test_its_copies_are_compared_with_people(folder: Path, imitated: Result) -> 
     assert played.exit_code == 0, played.output
     assert json.loads((folder / "fidelity" / "fidelity.json").read_text())["lives"] == {"teacher": 3, "copies": 6}
     assert (folder / "fidelity" / "behaviour.png").stat().st_size > 10_000
-    again = run(fidelity, folder / "test", folder / "fidelity" / "lives", "--out", folder / "again")
+    again = run(fidelity, folder / "test", folder / "fidelity" / "lives", "--each", 2, "--out", folder / "again")
     assert again.output == played.output
 
 
@@ -71,6 +71,7 @@ def test_its_copies_are_compared_with_people(folder: Path, imitated: Result) -> 
         (("train", "--test", "nowhere", "--out", "out"), "nowhere/card.json cannot be read"),
         (("train", "--out", "out", "--steps", "0"), "0 is not in the range"),
         (("train", "--out", "out", "--rule", "magic"), "'magic' is not"),
+        (("train", "--out", "out", "--batch", str(10**12)), "are free; lower --batch or --length"),
     ],
 )
 def test_a_wrong_call_fails_in_words(folder: Path, arguments: tuple[str, ...], complaint: str) -> None:
@@ -85,3 +86,9 @@ def test_a_comparison_wants_copies_or_a_student(folder: Path) -> None:
     failed = run(fidelity, folder / "test", "--out", folder / "nothing")
     assert failed.exit_code == 2
     assert "--play" in failed.output
+
+
+def test_births_is_a_setting_that_the_student_remembers(folder: Path) -> None:
+    born = run(imitate, folder / "train", "--out", folder / "born", *FEW, "--births")
+    assert born.exit_code == 0, born.output
+    assert load_checkpoint(folder / "born").card["training"]["births"]

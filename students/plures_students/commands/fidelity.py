@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..bandits import Bandits
 from ..checkpoint import load_checkpoint
-from ..fidelity import compare_lives, draw_behaviour
+from ..fidelity import compare_within_bounds, draw_behaviour
 from ..lives import Lives, read_lives, write_lives
 from ..threads import threads
 from .failing import fails_in_words
@@ -23,7 +23,13 @@ REPORT, PICTURE = "fidelity.json", "behaviour.png"
 @click.argument("teacher", type=DIRECTORY)
 @click.argument("copies", type=DIRECTORY, required=False)
 @click.option("--play", "student", type=DIRECTORY, help="Instead of COPIES: let this student live the teacher's lives.")
-@click.option("--each", type=click.IntRange(1), default=10, show_default=True, help="With --play: copies of each life.")
+@click.option(
+    "--each",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="With --play: copies of each life; as many free classic learners stand beside them.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=DIRECTORY, required=True, help=f"Gets {REPORT} and {PICTURE}; with --play, the lives too.")
 @fails_in_words
@@ -33,11 +39,14 @@ def fidelity(teacher: Path, copies: Path | None, student: Path | None, each: int
         raise click.UsageError("name either the COPIES' lives or, with --play, a student")
     recorded = read_lives(teacher)
     lived = read_lives(copies) if copies else _played(recorded, student, each, seed, out)
-    report = compare_lives(recorded, lived, seed)
+    report = compare_within_bounds(recorded, lived, each, seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).write_text(json.dumps(report, indent=2) + "\n")
     draw_behaviour(out / PICTURE, report)
-    Console().print(_table(report))
+    console = Console()
+    console.print(_table(report))
+    if report["told_apart"]:
+        console.print(_told(report))
 
 
 def _played(recorded: Lives, student: Path | None, each: int, seed: int, out: Path) -> Lives:
@@ -50,12 +59,32 @@ def _played(recorded: Lives, student: Path | None, each: int, seed: int, out: Pa
 
 def _table(report: dict[str, Any]) -> Table:
     table = Table(title="{teacher:,} lives of the teacher, {copies:,} of copies".format(**report["lives"]))
-    for heading in ("measure", "teacher", "copies", "distance", "between halves of the teacher"):
+    for heading in ("measure", "teacher", "copies", "distance", "of the classic learner", "of halves of the teacher"):
         table.add_column(heading, justify="left" if heading == "measure" else "right")
+    floor = report["floor"] or {"distances": {}}
+    classic = {**floor["distances"], "run_length": floor.get("run_length")}
     for name, measure in {**report["measures"], "run_length": report["run_length"]}.items():
         if name.endswith("by_trial"):
             continue
         shown = (" ".join(f"{value:.3g}" for value in measure[who]["mean"]) for who in ("teacher", "copies"))
         halves = "{mean:.3f}, 95 % to {p95:.3f}".format(**measure["halves"])
-        table.add_row(name.replace("_", " "), *shown, f"{measure['distance']:.3f}", halves)
+        least = "" if classic.get(name) is None else f"{classic[name]:.3f}"
+        table.add_row(name.replace("_", " "), *shown, f"{measure['distance']:.3f}", least, halves)
     return table
+
+
+def _told(report: dict[str, Any]) -> Table:
+    table = Table(title="Told from the teacher's by the first steps of life: area under the curve, .5 where not at all")
+    for heading in ("steps", "copies", "the classic learner", "halves of the teacher"):
+        table.add_column(heading, justify="right")
+    told, floor = report["told_apart"], report["floor"]
+    classic = floor["told_apart"] if floor else []
+    for place, (copies, halves) in enumerate(zip(told["copies"], told["halves"], strict=True)):
+        least = _area(classic[place]) if classic else ""
+        most = "{mean:.3f}, 95 % to {p95:.3f}".format(**halves)
+        table.add_row(f"{copies['steps']:,}", _area(copies), least, most)
+    return table
+
+
+def _area(found: dict[str, float]) -> str:
+    return "{mean:.3f} ({low:.3f}, {high:.3f})".format(**found)

@@ -52,6 +52,11 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
     metavar="COLUMN",
     help="Of the observation: names new each episode.",
 )
+@click.option(
+    "--births/--no-births",
+    default=False,
+    help="Every segment a life's beginning: for teachers whose learning outlasts their episodes.",
+)
 @click.option("--rehearse/--no-rehearse", default=True, show_default=True, help="Where the lives tell what was played.")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
 @fails_in_words
@@ -93,6 +98,8 @@ def _bar(console: Console) -> Progress:
 def _say(console: Console, report: dict[str, Any], out: Path) -> None:
     if "test" in report:
         console.print(_table(report["test"]))
+        if report["test"]["classic_left_out"]:
+            console.print(f"The classic learner is left out: {report['test']['classic_left_out']}.")
         gain = report["becoming"]["gain"]
         if gain["standard_error"] is not None:
             said = f"{gain['mean']:+.4f} ± {gain['standard_error']:.4f} nats a choice"

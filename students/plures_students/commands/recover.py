@@ -14,6 +14,7 @@ from ..identify.algorithms import ALGORITHMS
 from ..identify.recovery import RecoverySettings
 from ..identify.recovery_picture import draw_matrices, draw_parameters
 from ..identify.strangers import STRANGERS
+from ..provenance import made
 from ..threads import threads
 from .failing import fails_in_words
 
@@ -36,7 +37,9 @@ def recover(lives: int, steps: int, seed: int, out: Path) -> None:
     console, settings = Console(), RecoverySettings(lives, steps, seed=seed)
     with threads(1), Progress(console=console) as bar:
         task = bar.add_task("fitting", total=len(ALGORITHMS) * (len(ALGORITHMS) + len(STRANGERS)))
-        report = recovery_report.recover(settings, lambda: bar.advance(task))
+        found = recovery_report.recover(settings, lambda: bar.advance(task))
+    command = f"plures recover --lives {lives} --steps {steps} --seed {seed}"
+    report = {**made("recovery of algorithms and parameters", command), **found}
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).write_text(json.dumps(report) + "\n")
     draw_matrices(out / MATRICES, report)

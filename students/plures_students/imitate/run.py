@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
 from ..checkpoint import save_checkpoint
-from ..classic import can_fit, fit_classic
+from ..classic import fit_classic, why_not
 from ..config import StudentConfig
 from ..lives import Lives, LivesError, split
+from ..memory import require_memory
 from ..threads import threads
 from .histories import Histories
 from .likelihood import log_probs
@@ -69,7 +70,15 @@ class Imitation:
             raise LivesError(f"test lives have spaces {self._spaces(self.test)}, the lives {self._spaces(self.lives)}")
         config = StudentConfig(card.observation_space, card.action_space, self.rule, **self.sizes)
         train, valid = split(self.lives, 1 - self.settings.valid, self.settings.seed)
+        self._require_memory(config)
         return Trainer(config, self.settings, train, valid)
+
+    def _require_memory(self, config: StudentConfig) -> None:
+        """For one step of descent: what every step of life leaves behind for the way back, in float32."""
+        a_layer = 8 * config.width + 4 * config.mlp_width + 8 * config.heads * (config.key_width + config.value_width)
+        floats = config.input_width + config.layers * a_layer + 4 * config.actions
+        steps = max(self.settings.batch, self.settings.length)
+        require_memory(4 * floats * steps, f"{steps:,} choices a step of descent", "lower --batch or --length")
 
     def _train(self, trainer: Trainer, writer: SummaryWriter, on_step: Callable[[Trainer, float], None]) -> None:
         while trainer.progress < 1:
@@ -101,12 +110,13 @@ class Imitation:
     def _measured(self, trainer: Trainer, test: Lives) -> dict[str, Any]:
         actions = trainer.student.config.actions
         predictions: dict[str, NDArray[np.float64]] = {"chance": np.full((test.steps, actions), -np.log(actions))}
-        classic = fit_classic(self.lives) if can_fit(self.lives) else None
+        left_out = why_not(self.lives)
+        classic = fit_classic(self.lives) if left_out is None else None
         if classic is not None:
             predictions["classic"] = classic.log_probs(test)
         predictions["student"] = log_probs(trainer.best, Histories(test))
         measured = compare_predictions(test, predictions)
-        return {**measured, "classic_parameters": classic.to_json() if classic else None}
+        return {**measured, "classic_parameters": classic.to_json() if classic else None, "classic_left_out": left_out}
 
     def _card(self, report: dict[str, Any]) -> dict[str, Any]:
         card = self.lives.card

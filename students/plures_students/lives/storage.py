@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from gymnasium.spaces import Discrete, Space
 
+from ..memory import require_memory
 from .card import LivesCard
 from .check import lives_from_table
 from .columns import column_names
@@ -23,10 +24,22 @@ def read_lives(directory: Path) -> Lives:
     card = LivesCard.load(directory)
     path = directory / TABLE
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            _require_memory(path, file.metadata)
+            table = file.read()
     except (OSError, pa.ArrowException) as error:
         raise LivesError(f"{path} cannot be read as Parquet: {error}") from error
     return lives_from_table(table, card, str(path))
+
+
+def _require_memory(path: Path, metadata: pq.FileMetaData) -> None:
+    """The table as it is read, and once more as arrays."""
+    written = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    # Encodings of columns can be smaller than the numbers themselves, 4 bytes each at least.
+    needed = 2 * max(written, 4 * metadata.num_rows * metadata.num_columns)
+    require_memory(
+        needed, f"{path}: {metadata.num_rows:,} rows", "read them in parts (`stream_lives`), or split the data set"
+    )
 
 
 def write_lives(directory: Path, lives: Lives) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..provenance import made
 from .document import write_document
 from .speed import measure_speed
 from .studies import FOLDS, STUDIES
@@ -36,7 +37,8 @@ def make_paper(
         if not unit.is_done:
             say(f"{unit.study.name}: fold {unit.fold}, seed {unit.seed}")
             unit.run()
-    found = {"format": FORMAT, **summarise([unit for unit in units if unit.is_done]), "speed": _speed(out)}
+    known = made("how well people are imitated", "plures paper")
+    found = {**known, "format": FORMAT, **summarise([unit for unit in units if unit.is_done]), "speed": _speed(out)}
     _write(results, found)
     write_document(document, found)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..fidelity import compare_lives, compare_rates
+from ..fidelity import compare_lives, compare_rates, compare_within_bounds
 from ..fidelity.behaviour import Rates, observe
 from ..lives import Lives
 from .people import Real
@@ -17,9 +17,13 @@ ITERATIONS = 8
 _RESAMPLES = 1000
 
 
-def compare_bandits(people: Lives, copies: Lives) -> dict[str, Any]:
-    """All measures of `plures fidelity`, and how much of the people's rise the copies show."""
-    return {**compare_lives(people, copies), "rise": _rise(people, copies)}
+def compare_bandits(people: Lives, copies: Lives, each: int | None = None) -> dict[str, Any]:
+    """All measures of `plures fidelity`, and how much of the people's rise the copies show.
+
+    With `each`, so many classic learners a person play, too, and it is told by which steps copies give themselves away.
+    """
+    found = compare_lives(people, copies) if each is None else compare_within_bounds(people, copies, each)
+    return {**found, "rise": _rise(people, copies)}
 
 
 def compare_load(people: Lives, copies: Lives) -> dict[str, Any]:

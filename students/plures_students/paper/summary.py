@@ -31,6 +31,8 @@ def _told(unit: Unit, result: Result) -> dict[str, Any]:
         "study": unit.study.name,
         "fold": unit.fold,
         "seed": unit.seed,
+        # Units older than this entry do not say at which commit they were made.
+        "commit": result.get("commit"),
         **{name: training[name] for name in ("steps", "seconds", "kept_step")},
         "curve": [[entry["step"], round(entry["valid_nll"], 4)] for entry in training["curve"]],
     }
@@ -45,7 +47,7 @@ def _bandit(units: Sequence[Unit], results: Sequence[Result]) -> dict[str, Any]:
     return {
         **losses,
         "becoming": gain_of_people(results, "late", "newborn"),
-        "open_loop": {**compare_bandits(people, _copies(units)), "by_seed": by_seed},
+        "open_loop": {**compare_bandits(people, _copies(units), units[0].study.copies), "by_seed": by_seed},
     }
 
 

@@ -14,6 +14,7 @@ from ..imitate import Imitation, ImitationSettings
 from ..imitate.resume import TENSORS
 from ..lives import Lives, read_lives, write_lives
 from ..model import Student
+from ..provenance import made
 from ..threads import threads
 from .scores import SCORES
 from .studies import Study
@@ -50,7 +51,12 @@ class Unit:
         report = Imitation(train, None, self.directory, self.study.rule, settings, resume, self.study.sizes).run()
         with threads(1):
             student = load_checkpoint(self.directory).student
-            result = {**self._recipe(), **report, "people": SCORES[self.study.name](student, held).by_person()}
+            result = {
+                **made("a student of people", "plures paper"),
+                **self._recipe(),
+                **report,
+                "people": SCORES[self.study.name](student, held).by_person(),
+            }
             write_lives(self.directory / "copies", self._copies(student, held))
         self._write(result)
 

@@ -29,7 +29,7 @@ def record(world: World, learner: Learner, lives: int, steps: int, seed: int) ->
     for _ in range(steps):
         observation_B, facts = places.observation_B, places.facts()
         probability_BA = mind.probabilities(observation_B)
-        action_B = _drawn(probability_BA, rng)
+        action_B = drawn(probability_BA, rng)
         reward_B, done_B = places.step(action_B)
         mind.learn(Step(observation_B, action_B, reward_B, done_B, places.observation_B))
         chances = {f"teacher_p_{a}": probability_BA[:, a] for a in range(actions)}
@@ -58,7 +58,7 @@ def foreseen(learner: Learner, lives: Lives) -> Real:
     return probability_NA
 
 
-def _drawn(probability_BA: Real, rng: np.random.Generator) -> NDArray[np.int64]:
+def drawn(probability_BA: Real, rng: np.random.Generator) -> NDArray[np.int64]:
     """An action of each life, by inversion."""
     cumulative_BA = probability_BA.cumsum(axis=1)
     drawn_B: NDArray[np.int64] = (rng.random((len(probability_BA), 1)) >= cumulative_BA[:, :-1]).sum(axis=1)
