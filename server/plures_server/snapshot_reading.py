@@ -21,7 +21,10 @@ from .errors import DamagedSnapshot, UnknownSnapshot
 from .lineage import Lineage
 from .manifest import AGENTS, LINEAGE, MANIFEST, Manifest
 from .page_files import PageFileReader
-from .snapshot_files import AGENT_FIELDS, Written
+from .snapshot_files import AGENT_FIELDS, SHARD_BYTES, Written
+
+MOST_FILE_BYTES = 4 * SHARD_BYTES
+"""Of a file of states, unless one state takes more: each is read whole into memory, and may come from anywhere."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ def read_pages(folder: Path, manifest: Manifest) -> Iterator[Tensor]:
     total, reader = 0, PageFileReader()
     with blaming(folder):
         for name in manifest.page_files:
-            pages = reader.read(folder / name, manifest.files[name], manifest.page_floats)
+            entry = manifest.files[name]
+            if entry.bytes > max(MOST_FILE_BYTES, 8 * manifest.page_floats):
+                raise DamagedSnapshot(f"{name} of {entry.bytes:,} bytes is too large; states are in several files")
+            pages = reader.read(folder / name, entry, manifest.page_floats)
             total += len(pages)
             if total > manifest.pages:
                 break

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -343,6 +344,11 @@ def not_safetensors(name: str, data: bytes) -> Spoil:
     return spoil
 
 
+def grow_pages(path: Path) -> None:
+    os.truncate(path / PAGES, 2**40)
+    rewrite(path, lambda form: form["files"][PAGES].update(bytes=2**40))
+
+
 PAGES = pages_file(0)
 DAMAGES: dict[str, tuple[Spoil, str]] = {
     "agents altered": (lambda path: flip(path / AGENTS), "agents.safetensors was altered or cut short"),
@@ -354,6 +360,7 @@ DAMAGES: dict[str, tuple[Spoil, str]] = {
     "pages not listed": (lambda path: rewrite(path, lambda form: form["files"].pop(PAGES)), "holds 0 states"),
     "pages too many": (add_page_file, "holds 4 states, and its manifest says 3"),
     "pages miscounted": (lambda path: rewrite(path, lambda form: form.update(pages=4)), "its manifest says 4"),
+    "pages beyond memory": (grow_pages, "pages-00000.safetensors of 1,099,511,627,776 bytes is too large"),
     "pages of another size": (
         forge(PAGES, lambda t: t.update(pages=t["pages"][:, :63].contiguous())),
         "no pages of 64 float32",

@@ -77,7 +77,7 @@ class QueueOversight(ScriptRunner):
     async def requeue(self, queue: str, ids: Collection[str] | None = None) -> int:
         """Give dead chunks, or all that are kept, another life with all its attempts. Returns how many items."""
         if ids is None:
-            ids = [chunk.id for chunk in await self.dead_chunks(queue, self.config.dead_chunks_kept)]
+            ids = await self._all_dead(queue)
         wanted, requeued = list(ids), 0
         for first in range(0, len(wanted), CHUNKS_A_CALL):
             call = self._calls.requeue(self._now_ms(), wanted[first : first + CHUNKS_A_CALL])
@@ -113,6 +113,11 @@ class QueueOversight(ScriptRunner):
     async def _set_paused(self, queue: str, paused: bool) -> None:
         if not await self._repeatedly(queue, self._calls.pause(self._now_ms(), paused)):
             raise unknown_queue(queue)
+
+    async def _all_dead(self, queue: str) -> list[str]:
+        dead = QueueKeys(queue)["dead"]
+        found: Any = await self._connection.patiently(lambda: self._connection.commands.lrange(dead, 0, -1))
+        return [id_.decode() for id_ in found]
 
     async def _all_roots(self, queue: str) -> Sequence[str]:
         live = QueueKeys(queue)["live"]

@@ -100,7 +100,8 @@ class QueueStore(QueueOversight):
         incarnation = (await self.stats(queue)).incarnation if entries else ""
         for id_, fields in entries:
             target, chunk, terms = _outgoing(fields)
-            await self.enqueue(target, f"{queue}/{incarnation}/{id_.decode()}", [chunk], terms)
+            # No other queue's life is called the same; with the queue's own name, the id could be too long for one.
+            await self.enqueue(target, f"{incarnation}/{id_.decode()}", [chunk], terms)
             await self._connection.patiently(partial(redis.xdel, outbox, id_))
             reached.add(target)
         return frozenset(reached)

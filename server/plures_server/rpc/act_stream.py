@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
+from operator import itemgetter
 
 import numpy as np
 from plures.v1 import agent_pb2 as pb
@@ -21,6 +23,8 @@ MAX_IN_FLIGHT = 64
 """Requests taken in before their answers are sent …"""
 MAX_BYTES = 32 << 20
 """… and bytes of them with their answers, unless one alone takes more: what a slow reader can pile up."""
+MOST_TOLD = 32
+"""Cohorts that trailing metadata names."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,13 @@ class ActStream:
 
 
 def beyond_horizon(counts: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
-    """Trailing metadata: how many agents of which cohorts, by their short names, are beyond their horizon."""
+    """Trailing metadata: how many agents of which cohorts, by their short names, are beyond their horizon.
+
+    The cohorts with most of them: metadata of more than 8 KiB would fail the call.
+    """
     short = {name.rpartition("/")[2].rpartition(names.TENANT_MARK)[2]: count for name, count in counts.items()}
-    return tuple(("plures-beyond-horizon", f"{name}={count}") for name, count in short.items())
+    most = nlargest(MOST_TOLD, short.items(), key=itemgetter(1))
+    return tuple(("plures-beyond-horizon", f"{name}={count}") for name, count in most)
 
 
 async def _response(due: _Due) -> pb.ActResponse:

@@ -1,6 +1,7 @@
 """Once: a request that is tried again, because its answer was lost, is given the first answer and does nothing more."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ class Repeatable(Protocol):
 
 @dataclass(frozen=True)
 class _Known:
-    """What was asked, when, and what was answered or will be."""
+    """What was asked, as a digest: requests may be large. When, and what was answered or will be."""
 
-    request: bytes
+    digest: bytes
     at: float
     answer: "asyncio.Future[Any]"
 
@@ -46,12 +47,13 @@ class Once:
         if len(request.request_id) > LONGEST_ID:
             raise InvalidArgument(f"request_id has {len(request.request_id):,} characters; at most {LONGEST_ID}")
         self._forget_old()
-        key, said = (whose, type(request), request.request_id), request.SerializeToString(deterministic=True)
+        key = whose, type(request), request.request_id
+        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = _Known(said, time.monotonic(), asyncio.ensure_future(work()))
+            known = self._known[key] = _Known(digest, time.monotonic(), asyncio.ensure_future(work()))
             known.answer.add_done_callback(lambda answer: self._forget_failed(key, answer))
-        elif known.request != said:
+        elif known.digest != digest:
             raise InvalidArgument(f"request_id {request.request_id!r} was used for another request; take a fresh one")
         # Who asked first may leave; whoever asks again is answered all the same.
         answer: Answer = await asyncio.shield(known.answer)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from itertools import accumulate
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -20,7 +21,9 @@ from .convert import ordinals_from
 from .errors import item_error
 
 RESULTS_AT_ONCE = 64
-DEAD_AT_ONCE = 100
+DEAD_AT_ONCE, MOST_DEAD_AT_ONCE = 100, 1_000
+DEAD_BYTES = 12 << 20
+"""Of dead items in one answer, which a message takes with room to spare."""
 WAIT_MS = 1_000
 
 
@@ -102,8 +105,9 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
         return pb.CancelItemsResponse(cancelled=cancelled)
 
     async def ListDeadItems(self, request: pb.ListDeadItemsRequest, context: Any) -> pb.ListDeadItemsResponse:
-        dead = await self._store.dead_chunks(names.parse(request.queue, "queues"), request.limit or DEAD_AT_ONCE)
-        return pb.ListDeadItemsResponse(dead=map(_dead_items, dead))
+        limit = min(request.limit or DEAD_AT_ONCE, MOST_DEAD_AT_ONCE)
+        dead = await self._store.dead_chunks(names.parse(request.queue, "queues"), limit)
+        return pb.ListDeadItemsResponse(dead=_fitting([_dead_items(chunk) for chunk in dead]))
 
     async def RequeueDeadItems(self, request: pb.RequeueDeadItemsRequest, context: Any) -> pb.RequeueDeadItemsResponse:
         queue = names.parse(request.queue, "queues")
@@ -130,6 +134,12 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
         enqueued = await self._store.enqueue(queue, request.submit_id, items.split(), terms)
         self._attachments.announce(queue)
         return pb.EnqueueResponse(submit_id=request.submit_id, accepted=enqueued.items, duplicate=enqueued.duplicate)
+
+
+def _fitting(dead: list[pb.DeadItems]) -> list[pb.DeadItems]:
+    """The last of them that fit in an answer."""
+    sizes = accumulate(items.ByteSize() for items in reversed(dead))
+    return dead[len(dead) - sum(size <= DEAD_BYTES for size in sizes) :]
 
 
 def _dead_items(chunk: DeadChunk) -> pb.DeadItems:

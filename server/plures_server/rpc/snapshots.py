@@ -13,6 +13,7 @@ from ..errors import InvalidArgument, PluresError
 from ..snapshot_exchange import Chunk, Incoming, outgoing
 from ..snapshot_files import Written, new_folder
 from ..snapshots import Snapshots
+from ..to_its_end import to_its_end
 from ..transfer import Progress
 
 MOST_LISTED = 1000
@@ -62,11 +63,12 @@ class SnapshotService(snapshot_pb2_grpc.SnapshotServiceServicer):
         with new_folder(target) as folder, closing(Incoming(folder)) as incoming:
             promised = 0
             while request is not None:
-                await asyncio.to_thread(incoming.take, _chunk(request.chunk))
+                # Whoever leaves waits for what is being written: the folder is removed behind them.
+                await to_its_end(asyncio.to_thread(incoming.take, _chunk(request.chunk)))
                 if not promised and (promised := incoming.promised_bytes):
                     await asyncio.to_thread(self._snapshots.check_quota, target.name, promised)
                 request = await anext(requests, None)
-            return await asyncio.to_thread(incoming.finish, target)
+            return await to_its_end(asyncio.to_thread(incoming.finish, target))
 
 
 def snapshot_message(written: Written) -> pb.Snapshot:

@@ -47,6 +47,14 @@ async def test_children_for_another_queue_are_carried_there_once(store: QueueSto
     assert second.id != first.id
 
 
+async def test_children_of_queues_with_the_longest_names_are_carried(store: QueueStore) -> None:
+    of, to = f"{'a' * 63}~{'q' * 63}", f"{'a' * 63}~{'r' * 63}"
+    await store.enqueue(of, "submit", chunks(1))
+    lease = await store.lease(of, 1, 1_000)
+    await store.complete(of, lease.token, [Result(ids(lease)[0], b"result", [Child(Chunk(b"child", 3, "maze"), to)])])
+    assert await store.relay(of) == {to}
+
+
 async def test_a_relay_that_died_half_way_leaves_the_rest_to_the_next(
     store: QueueStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from plures.v1 import agent_pb2 as ag
 from plures.v1 import tensor_pb2 as te
+from plures_server.rpc.act_stream import beyond_horizon
 
 from .helpers import Wire, array, item_refusal, packed, span, tensor
 
@@ -233,3 +234,9 @@ def test_a_stream_that_is_broken_off_leaves_its_agents_free(wire: Wire, read: in
             list(stream)
         [answer] = wire.act([ag.ActRequest(cohort=joe)])
         assert not answer.HasField("error")
+
+
+def test_what_trailing_metadata_says_of_many_cohorts_fits_in_it() -> None:
+    told = beyond_horizon({f"cohorts/{'a' * 60}{n:03}": n + 1 for n in range(1000)})
+    assert sum(len(key) + len(value) + 32 for key, value in told) < 8192
+    assert told[0] == ("plures-beyond-horizon", f"{'a' * 60}999=1000")

@@ -10,6 +10,11 @@ import pytest
 from plures.v1 import agent_pb2 as ag
 from plures.v1 import queue_pb2 as qu
 from plures.v1 import tensor_pb2 as te
+from plures_server.attachments import Attachments
+from plures_server.queue.chunks import Chunk
+from plures_server.queue.store import QueueConfig, QueueStore
+from plures_server.rpc.queues import QueueService
+from plures_server.rpc.serve import MAX_MESSAGE_BYTES
 
 from .helpers import Wire, array, item_refusal, new_name, refusal, tensor
 
@@ -163,3 +168,19 @@ def test_a_reader_of_results_who_leaves_is_let_go(wire: Wire) -> None:
     with pytest.raises(grpc.RpcError) as late:
         next(stream)
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_dead_items_that_do_not_fit_in_an_answer_are_left_out_the_oldest_first(
+    valkey_url: str, queue: str
+) -> None:
+    async with QueueStore(valkey_url, QueueConfig(max_attempts=1)) as store:
+        large = items(1, parameters=tensor(np.zeros((1, 1_200_000)))).SerializeToString()
+        for submit_id in "abcd":
+            await store.enqueue(queue, submit_id, [Chunk(large, 1)])
+            lease = await store.lease(queue, 1, 60_000)
+            await store.fail(queue, lease.token, [lease.chunks[0].id], submit_id)
+        service = QueueService(store, Attachments(None, store))  # type: ignore[arg-type]
+        found = await service.ListDeadItems(qu.ListDeadItemsRequest(queue=f"queues/{queue}", limit=2**32 - 1), None)
+        assert [one.error for one in found.dead] == ["c", "d"]
+        assert found.ByteSize() < MAX_MESSAGE_BYTES
+        assert await store.requeue(queue) == 4

@@ -1,7 +1,9 @@
 """Snapshots over a real channel: kept, listed, carried elsewhere; or nothing of them."""
 
+import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,13 @@ import grpc
 import pytest
 from plures.v1 import agent_pb2 as ag
 from plures.v1 import snapshot_pb2 as sn
+from plures_server import snapshot_exchange, snapshot_files
+from plures_server.engine import Engine
+from plures_server.rpc.snapshots import SnapshotService
+from plures_server.snapshot_reading import describe
+from plures_server.snapshots import Snapshots
 
+from ..helpers import names_in
 from .helpers import Wire, connect, new_name, packed, refusal, span
 
 
@@ -247,3 +255,31 @@ def test_a_snapshot_that_is_cancelled_leaves_nothing(big: tuple[Wire, Any]) -> N
     with pytest.raises(grpc.RpcError) as unknown:
         wire.restore("snapshots/monday", "again")
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_an_upload_that_is_cancelled_at_its_end_is_published_whole_or_not_at_all(
+    wire: Wire, saved: sn.Snapshot, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks, service = download(wire, saved.name), SnapshotService(Snapshots(engine, tmp_path))
+    at_the_end, go_on = threading.Event(), threading.Event()
+
+    def publish_late(partial: Path, target: Path) -> None:
+        at_the_end.set()
+        assert go_on.wait(20)
+        snapshot_files.publish(partial, target)
+
+    monkeypatch.setattr(snapshot_exchange, "publish", publish_late)
+
+    async def requests() -> AsyncIterator[sn.UploadSnapshotRequest]:
+        for chunk in chunks:
+            yield sn.UploadSnapshotRequest(snapshot_id="late", chunk=chunk)
+
+    uploading = asyncio.ensure_future(service.UploadSnapshot(requests(), None))
+    assert await asyncio.to_thread(at_the_end.wait, 20)
+    uploading.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await uploading
+    assert names_in(tmp_path) == ["late"]
+    assert describe(tmp_path / "late").digest == saved.digest
