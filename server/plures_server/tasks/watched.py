@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
-from plures_students.spaces import dtype_of
+from plures_students.spaces import dtype_of, is_element
 from torch import Tensor
 
 from ..errors import PluresError, TaskFailed
@@ -27,6 +27,8 @@ class Watched:
     ) -> None:
         self._name = name
         self._space = task.observation_space
+        self._columns = len(task.summary_names)
+        self._copies = len(seed_B)
         device = seed_B.device
         begun_with = parameters_BP.to(device).contiguous(), seed_B, torch.from_numpy(steps_B).to(device)
         self._episode: Episode = self._from_task("begin", task.begin, *begun_with)
@@ -34,11 +36,14 @@ class Watched:
     def observation(self, rows: slice) -> Tensor:
         seen_R = self._from_task("observation", self._episode.observation, rows)
         self._require("observation", seen_R, (rows.stop - rows.start, *_shape(self._space)), dtype_of(self._space))
+        # A GPU that is shown what is no element of a discrete space does nothing more for anybody.
+        self._require_all("observation", seen_R, is_element(self._space, seen_R))
         return seen_R
 
     def step(self, rows: slice, action_R: Tensor, tick: int) -> Tensor:
         reward_R = self._from_task("step", self._episode.step, rows, action_R, tick)
         self._require("reward", reward_R, (rows.stop - rows.start,), torch.float32)
+        self._require_all("reward", reward_R, reward_R.isfinite())
         return reward_R
 
     def ended(self, rows: slice) -> Tensor:
@@ -47,7 +52,9 @@ class Watched:
         return ended_R
 
     def summary(self) -> Tensor:
-        return self._from_task("summary", self._episode.summary)
+        summary_BM = self._from_task("summary", self._episode.summary)
+        self._require("summary", summary_BM, (self._copies, self._columns), torch.float32)
+        return summary_BM
 
     def asks(self) -> Asks | None:
         """What its copies want others to do; None when the task never asks."""
@@ -62,11 +69,15 @@ class Watched:
             raise TaskFailed(f"task {self._name!r} failed in {what}: {error!r}") from error
 
     def _require(self, what: str, found: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        if not isinstance(found, Tensor):
+            raise TaskFailed(f"task {self._name!r} returned {what} {type(found).__name__}, not a tensor")
         if found.shape != shape or found.dtype != dtype:
             raise TaskFailed(
                 f"task {self._name!r} returned {what} {found.dtype} {list(found.shape)}, not {dtype} {list(shape)}"
             )
-        if dtype.is_floating_point and not bool((good := found.isfinite()).all()):
+
+    def _require_all(self, what: str, found: Tensor, good: Tensor) -> None:
+        if not bool(good.all()):
             place = (~good).nonzero()[0].tolist()
             raise TaskFailed(f"task {self._name!r} returned {what} {found[tuple(place)].item()} for row {place[0]}")
 
