@@ -60,6 +60,8 @@ def _from_file(file: Path, known: list[Setting]) -> Values:
         if (one := by_path.get(path)) is None:
             raise InvalidArgument(f"{file}: there is no setting {path!r}{_nearest(path, by_path)}")
         values[one.section, one.key] = _typed(one, value, f"{file}: {path}")
+    if not isinstance(tenants, dict):
+        raise InvalidArgument(f"{file}: tenants is {tenants!r}; it takes a table for each tenant, [tenants.NAME]")
     if tenants:
         values["", "tenants"] = {name: _quota(name, given, by_path, file) for name, given in tenants.items()}
     return values

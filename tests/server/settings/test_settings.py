@@ -54,6 +54,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: P
         ("[listen]\ninsecure_bind = 1", "listen.insecure_bind is 1; it takes true or false"),
         ("[durable]\nset_aside = 'a.1'", "durable.set_aside is 'a.1'; it takes a list, each a string"),
         ("[durable]\nset_aside = [1]", "durable.set_aside is [1]; it takes a list, each a string"),
+        ("tenants = 3", "tenants is 3; it takes a table for each tenant, [tenants.NAME]"),
         ("students", "cannot be read as TOML"),
     ],
 )
