@@ -33,7 +33,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError, address: str) -> PluresClientErr
     info, retry = _unpack(details, ErrorInfo()), _unpack(details, RetryInfo())
     if info is None or info.domain != DOMAIN:
         detail = error.details() or error.code().name
-        words = OWN_WORDS.get(error.code(), detail)
+        if (words := OWN_WORDS.get(error.code())) is None:
+            return kind(detail)
         # gRPC chains causes; the last one is the one to know: "Connection refused".
         return kind(words.format(address=address, cause=detail.rpartition(": ")[2].rstrip("]")))
     return kind(

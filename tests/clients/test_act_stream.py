@@ -45,6 +45,16 @@ def one_by_one(requests, context):
     yield from map(echo, requests)
 
 
+def never(requests, context):
+    """Until the client has gone."""
+    gone = threading.Event()
+    context.add_callback(gone.set)
+    for _ in requests:
+        pass
+    gone.wait(20)
+    yield from ()
+
+
 def last_first(requests, context):
     yield from reversed([echo(request) for request in requests])
 
@@ -106,6 +116,16 @@ async def test_when_the_stream_breaks_everyone_who_waits_is_told_why(acting):
             await stream.send(0, observation=[0])
 
     assert [str(outcome) for outcome in outcomes] == ["out of luck"] * 10
+
+
+async def test_who_waits_for_answers_can_be_cancelled(acting):
+    async with AsyncClient(acting(never)) as client:
+        cohort = client.cohort("joe")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(cohort.act(0, observation=[0]), 0.2)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), cohort.act_stream() as stream:
+                await stream.act(0, observation=[0])
 
 
 async def test_a_server_that_ends_the_stream_early_leaves_nobody_waiting(acting):

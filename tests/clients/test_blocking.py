@@ -9,6 +9,7 @@ import pytest
 from plures.v1.student_pb2 import ListStudentsResponse
 from plures.v1.student_pb2_grpc import StudentServiceServicer, add_StudentServiceServicer_to_server
 from plures_client import AsyncClient, Client
+from plures_client.errors import FailedPrecondition
 from plures_client.sync.loop import LoopThread
 
 
@@ -101,6 +102,17 @@ def test_an_interrupted_call_cleans_up_before_the_interrupt_goes_on():
 class _Released:
     def __init__(self, loop):
         self.close = loop.release
+
+
+def test_a_call_from_a_callback_on_the_loop_is_refused_rather_than_waits_for_ever():
+    loop = LoopThread.acquire()
+
+    async def calls_back():
+        with pytest.raises(FailedPrecondition, match="from a callback of its own"):
+            loop.run(asyncio.sleep(0))
+
+    with contextlib.closing(_Released(loop)):
+        loop.run(calls_back())
 
 
 async def test_closing_the_client_ends_its_calls(slow):

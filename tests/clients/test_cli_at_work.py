@@ -32,6 +32,14 @@ def test_a_cohort_is_started_forked_stepped_and_retired_in_short(plures: Any, na
         assert plures("retire", one) == f"{agents} agents retired\n"
 
 
+def test_who_is_retired_neither_steps_nor_lends_its_name(plures: Any, name: str) -> None:
+    plures("start", name, "--student", "bandit", "--count", 4)
+    plures("retire", name, "--ordinals", "1-2")
+    shown = plures("act", name, "--reward", 1).splitlines()
+    assert [line.split()[0] for line in shown] == ["agent", "0", "3"]
+    plures("retire", name)
+
+
 def test_watching_shows_the_pool_its_cohorts_and_queues(plures: Any, cohort: Any) -> None:
     shown = plures("watch", "--times", 1, "--queue", "nobodys")
     for word in ("pool", "steps/s", "cohorts", cohort.name, "warn"):

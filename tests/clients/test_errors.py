@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -24,6 +25,7 @@ from plures_client.errors import (
     ServerError,
     Unavailable,
 )
+from plures_client.items import Items
 from plures_client.status import from_item_error
 from plures_client.whole import whole
 from plures_server.errors import QueueFull
@@ -102,6 +104,34 @@ def test_a_fault_of_the_server_is_told_as_such(failing):
 
     with failing(break_down) as client, pytest.raises(ServerError, match="out of luck"):
         client.students.list()
+
+
+def test_what_looks_like_a_format_is_told_as_it_is(failing):
+    def refuse(context):
+        context.abort(grpc.StatusCode.INTERNAL, "a {strange} proxy: {}")
+
+    with failing(refuse) as client, pytest.raises(ServerError) as caught:
+        client.students.list()
+
+    assert str(caught.value) == "a {strange} proxy: {}"
+
+
+ITEMS = Items.of("bandit", np.zeros((3, 2)), steps=1, seed=1)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.queue("q").enqueue(ITEMS, priority=-1),
+        lambda client: client.queue("q").enqueue(ITEMS, ttl_s=0.0),
+        lambda client: client.queue("q").enqueue(ITEMS, ttl_s=float("nan")),
+        lambda client: client.queue("q").dead(-1),
+        lambda client: client.cohort("joe").run("bandit", {}, steps=-1),
+    ],
+)
+def test_numbers_that_the_wire_does_not_have_are_refused_before_it(ask):
+    with Client("127.0.0.1:1") as client, pytest.raises(InvalidArgument, match=r"-1|ttl_s"):
+        ask(client)
 
 
 def test_one_message_of_a_stream_fails_by_the_same_table():

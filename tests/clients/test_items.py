@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plures.v1.queue_pb2 import EnqueueRequest
+from plures_client import AsyncClient
+from plures_client.aio.wire import MAX_MESSAGE_BYTES
 from plures_client.errors import InvalidArgument
 from plures_client.items import Items, parameter_rows
 from plures_client.tensors import decode
@@ -24,6 +27,14 @@ def test_messages_make_up_the_items(count, most):
         sent = np.concatenate([decode(getattr(message, field), dtype, shape) for message in messages])
         np.testing.assert_array_equal(sent, values)
     assert items.total_steps == count * (count + 1) // 2
+
+
+async def test_items_of_many_parameters_go_in_messages_that_the_wire_takes():
+    queue = AsyncClient("127.0.0.1:1").queue("q")
+    items = Items.of("wide", np.zeros((20_000, 400), np.float32), steps=1, seed=3)
+    sizes = [request.ByteSize() async for request in queue._requests(items, "id", EnqueueRequest())]
+    assert len(sizes) == 4
+    assert max(sizes) < MAX_MESSAGE_BYTES
 
 
 def test_one_seed_gives_every_item_a_seed_of_its_own_that_follows_from_it():

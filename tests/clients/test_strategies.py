@@ -41,6 +41,13 @@ def submitted(monkeypatch):
     return made
 
 
+@pytest.mark.parametrize("strategy", [Particles(rounds=2), Pool(rounds=2)])
+def test_generations_are_of_those_who_are_alive(cohort, strategy):
+    cohort.retire(range(0, 100, 3))
+    assert cohort.alive().tolist() == [n for n in range(100) if n % 3]
+    assert len(cohort.solve(strategy, Path(items=66))) == 66
+
+
 def test_the_best_attempt_at_each_item_counts(cohort):
     once = cohort.solve(Map(), Coins())
     same = cohort.solve(BestOf(1), Coins())

@@ -99,7 +99,7 @@ class AsyncActStream:
             await self._call.done_writing()
         else:
             self._call.cancel()
-        await self._reader
+        await self._read_to_the_end()
 
     async def send(
         self,
@@ -140,7 +140,7 @@ class AsyncActStream:
             # The reader learns why, and tells all who wait; this step must not be told a second time.
             if self._waiting.pop(request.id, None) is not None:
                 self._places.release()
-            await self._reader
+            await self._read_to_the_end()
             raise self._broken or Unavailable(f"the stream to {self._wire.address} is closed") from None
 
     async def _read(self) -> None:
@@ -152,6 +152,14 @@ class AsyncActStream:
             self._end(from_rpc_error(error, self._wire.address))
         except asyncio.CancelledError:
             self._end(Unavailable(f"the stream to {self._wire.address} was cancelled"))
+
+    async def _read_to_the_end(self) -> None:
+        try:
+            # Not the task itself: it would be cancelled with its waiter, end well, and so undo the cancellation.
+            await asyncio.wait({self._reader})
+        except asyncio.CancelledError:
+            self._call.cancel()
+            raise
 
     def _settle(self, response: ActResponse) -> None:
         answer = self._waiting.pop(response.id, None)

@@ -61,6 +61,16 @@ class AsyncCohort:
         answer = await self._wire.call(self._wire.to.agents.GetCohort, GetCohortRequest(name=self._full))
         return CohortInfo.read(answer.cohort)
 
+    async def alive(self) -> NDArray[np.int64]:
+        """The ordinals of the agents that are alive, ascending: there are gaps where some were retired."""
+        found = await self.describe()
+        if found.alive == found.count:
+            return np.arange(found.count)
+        events = (await self.lineage()).events
+        # The event by which the cohort came to be tells of every agent that was asked about: of those alive.
+        began = max(event.cohort_number for event in events)
+        return np.concatenate([event.ordinals for event in events if event.number == began]).astype(np.int64)
+
     async def act(
         self,
         ordinals: OrdinalsLike = None,

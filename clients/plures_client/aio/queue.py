@@ -31,13 +31,16 @@ from ..names import full, short
 from ..ordinals import OrdinalsLike
 from ..records import QueueStats
 from ..status import from_item_error
+from ..whole import whole
 from .wire import Wire
 
 Keep: TypeAlias = Literal["nothing", "learning"]
 KEEPS = {"nothing": KEEP_NOTHING, "learning": KEEP_LEARNING}
 
-# 20 bytes an item and 4 a parameter: well below the largest message, and cut alike when a submission is repeated.
 ITEMS_A_MESSAGE = 32_768
+ITEM_BYTES, PARAMETER_BYTES = 20, 4
+MESSAGE_BYTES = 8 << 20
+"""Of items, half of what the largest message takes. Cut alike when a submission is repeated."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class AsyncQueue:
             The error of the first message of items that is refused; those before it are on the queue.
         """
         submit_id = submit_id or uuid4().hex
-        terms = EnqueueRequest(queue=self._full, priority=priority, ttl_ms=round(1_000 * (ttl_s or 0)))
+        terms = EnqueueRequest(queue=self._full, priority=whole(priority, 32, "priority"), ttl_ms=_ttl_ms(ttl_s))
         requests = self._requests(items, submit_id, terms)
         accepted, duplicates = 0, []
         async with aclosing(self._wire.messages(self._wire.to.queues.Enqueue(requests))) as responses:
@@ -161,7 +164,7 @@ class AsyncQueue:
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """What was given up last, oldest first."""
-        request = ListDeadItemsRequest(queue=self._full, limit=limit)
+        request = ListDeadItemsRequest(queue=self._full, limit=whole(limit, 32, "limit"))
         answer = await self._wire.call(self._wire.to.queues.ListDeadItems, request)
         return [DeadLetter.read(message) for message in answer.dead]
 
@@ -181,7 +184,9 @@ class AsyncQueue:
         return int((await self._wire.call(self._wire.to.queues.CancelItems, request)).cancelled)
 
     async def _requests(self, items: Items, submit_id: str, terms: EnqueueRequest) -> AsyncIterator[EnqueueRequest]:
-        for part, message in enumerate(items.messages(ITEMS_A_MESSAGE)):
+        row_bytes = ITEM_BYTES + PARAMETER_BYTES * items.parameters.shape[1]
+        most = max(1, min(ITEMS_A_MESSAGE, MESSAGE_BYTES // row_bytes))
+        for part, message in enumerate(items.messages(most)):
             request = EnqueueRequest(submit_id=f"{submit_id}/{part}", items=message)
             request.MergeFrom(terms)
             yield request
@@ -189,3 +194,12 @@ class AsyncQueue:
     @property
     def _full(self) -> str:
         return full("queues", self.name)
+
+
+def _ttl_ms(ttl_s: float | None) -> int:
+    """0 stands for no end, which nobody means who gives a short time."""
+    if ttl_s is None:
+        return 0
+    if not 0.001 <= ttl_s < 2**32:
+        raise InvalidArgument(f"ttl_s={ttl_s} given; it is a millisecond at least, and None for no end")
+    return round(1_000 * ttl_s)

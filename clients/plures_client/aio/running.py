@@ -116,7 +116,7 @@ def run_request(
         record=whole(record, 32, "record"),
     )
     if isinstance(steps, int | np.integer):
-        request.steps = int(steps)
+        request.steps = whole(steps, 32, "steps")
     else:
         request.steps_each.CopyFrom(encode(steps, np.uint32))
     return request

@@ -69,13 +69,8 @@ class AsyncSnapshots:
 
     async def list(self) -> list[SnapshotInfo]:
         """All of them, by name."""
-        found, token = [], ""
-        while True:
-            request = ListSnapshotsRequest(page_token=token)
-            answer = await self._wire.call(self._wire.to.snapshots.ListSnapshots, request)
-            found += [SnapshotInfo.read(snapshot) for snapshot in answer.snapshots]
-            if not (token := answer.next_page_token):
-                return found
+        pages = self._wire.pages(self._wire.to.snapshots.ListSnapshots, ListSnapshotsRequest())
+        return [SnapshotInfo.read(snapshot) async for page in pages for snapshot in page.snapshots]
 
     async def delete(self, name: str) -> None:
         """Remove a snapshot; raise NotFound when there is none of that name."""

@@ -29,9 +29,9 @@ def act(
 
     with connected() as client:
         handle = client.cohort(cohort)
-        agents = handle.describe().count if ordinals is None else len(ordinals)
+        agents = ordinals if ordinals is not None else handle.alive().tolist()
         told = {"observation": observation, "reward": reward, "done": done or None, "action": action}
-        seen = {name: np.full(agents, value) for name, value in told.items() if value is not None}
+        seen = {name: np.full(len(agents), value) for name, value in told.items() if value is not None}
         result = handle.act(ordinals, want_log_probs=True, want_steps=True, **seen)
     assert result.log_probs is not None
     assert result.step is not None
@@ -40,9 +40,8 @@ def act(
         return print_json(
             {"action": result.action, "chances": chances, "step": result.step, "beyond_horizon": result.beyond_horizon}
         )
-    first = 0 if ordinals is None else ordinals.start
-    rows = zip(result.action.tolist(), chances, result.step.tolist(), strict=True)
+    rows = zip(agents, result.action.tolist(), chances, result.step.tolist(), strict=True)
     return print_table(
         ["agent", "action", "its chance", "steps behind it"],
-        [(first + n, action, float(chance[action]), step) for n, (action, chance, step) in enumerate(rows)],
+        [(agent, action, float(chance[action]), step) for agent, action, chance, step in rows],
     )

@@ -54,7 +54,7 @@ class Generational(Team):
 
     async def generations(self, cohort: AsyncCohort, items: int) -> Generations:
         """Of the first agents, as many as items; raise InvalidArgument when there are fewer."""
-        alive = np.arange(await self.copies(cohort)) if self.ordinals is None else wire_ordinals.listed(self.ordinals)
+        alive = await cohort.alive() if self.ordinals is None else wire_ordinals.listed(self.ordinals)
         if not 1 <= items <= len(alive):
             raise InvalidArgument(f"{items} items for {len(alive)} copies; there is one item a copy, and at least one")
         return Generations(cohort, ordinals=alive[:items], report=self.report, manifest=self.manifest)

@@ -40,6 +40,9 @@ class Cohort:
     def describe(self) -> CohortInfo:
         return self._loop.run(self._cohort.describe())
 
+    def alive(self) -> NDArray[np.int64]:
+        return self._loop.run(self._cohort.alive())
+
     def act(
         self,
         ordinals: OrdinalsLike = None,

@@ -54,6 +54,12 @@ class LoopThread:
         if self._loop.is_closed():
             work.close()
             raise FailedPrecondition("this client is closed; open another")
+        if threading.current_thread() is self._thread:
+            # It would wait for itself.
+            work.close()
+            raise FailedPrecondition(
+                "a blocking client cannot be called from a callback of its own; do that when the call has returned"
+            )
         outcome: Future[T] = Future()
         begun: list[asyncio.Task[T]] = []
         try:
