@@ -11,13 +11,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from google.protobuf.message import DecodeError
 from plures.v1 import log_pb2
 
 from ..engine import Engine
 from ..errors import DamagedLog, InvalidArgument, PluresError, RecoveryRefused, StudentMismatch
-from ..horizon import HorizonPolicy, policy_from
+from ..horizon import HorizonPolicy, enforce, policy_from
 from ..manifest import MANIFEST
 from ..names import ID_PATTERN, check_id
 from ..restoring import admit, choose, needed, student_for
@@ -206,3 +207,7 @@ def _take_in(engine: Engine, one: _Recovered) -> None:
         engine.pool.retire(name, None)
         engine.journals.answer(Future(), None)
     engine.pool.exchange(earlier | journal.cohorts)
+    # A crash may have come between an agent's last step and what its cohort's policy makes of it.
+    for cohort in list(journal.cohorts.values()):
+        enforce(engine.pool, cohort, np.flatnonzero(cohort.alive))
+    engine.journals.answer(Future(), None)
