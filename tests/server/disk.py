@@ -1,6 +1,7 @@
 """A disk that a test may fill."""
 
 import contextlib
+import resource
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,3 +43,13 @@ def small_disk(where: Path) -> Iterator[Disk | None]:
     finally:
         # Also when a server that a failed test left behind still works there.
         subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int, pid: int) -> Iterator[None]:
+    """As a quota would: nothing that a process writes may grow beyond so many bytes."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -1,8 +1,6 @@
 """More agents than memory holds, over the wire: the same answers as from memory, and refusals that change nothing."""
 
-import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 from plures.v1 import agent_pb2 as ag
 from plures.v1 import task_pb2 as ta
 
+from ..disk import files_of_at_most
 from ..helpers import names_in
 from .helpers import Wire, array, connect, item_refusal, new_name, refusal, span, tensor
 
@@ -71,16 +70,6 @@ def answers(wire: Wire, cohort: str, *spans: tuple[int, int]) -> list[bytes]:
 
 def by_tier(wire: Wire) -> dict[str, int]:
     return {tier.name: tier.pages for tier in wire.pool().tiers}
-
-
-@contextmanager
-def files_of_at_most(size: int, pid: int) -> Iterator[None]:
-    """As a quota would: nothing that a process writes may grow beyond so many bytes."""
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def test_a_full_disk_refuses_what_needs_it_and_loses_nothing(server: Any, cold: Wire, warm: Wire) -> None:
