@@ -3,6 +3,7 @@
 For each teacher, a student whose fast weights change and one that attends to its last H steps alone (a frozen
 transformer, as in Laskin et al. 2022, arXiv:2210.14215), with as many slow weights, are trained alike on the first H
 steps of lives. Then copies of both live 10 H steps. `floor` is the teacher's divergence from itself with another seed.
+UCB1 has two cases: the default rule's, and that of the rule that counts.
 
     python bench/past_horizon.py --work out/past_horizon --json bench/results/past_horizon.json
 
@@ -11,7 +12,8 @@ Goes on where it was stopped; students and the teachers' lives are kept in --wor
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,8 @@ BEYOND = 10
 class Case:
     """A teacher in its world, the steps of its lives that students are shown, and how many lives go on beyond.
 
-    `shown`: lives to train on, in `training` steps.
+    `shown`: lives to train on, in `training` steps of descent, each on `batch` steps of lives. `rule` and `sizes` are
+    those of the student whose weights change, `rate` its learning rate; the other's is as by default.
     """
 
     world: World
@@ -45,11 +48,31 @@ class Case:
     lives: int = 200
     shown: int = 600
     training: int = 600
+    batch: int = 3000
+    rule: str = "gated_delta"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    rate: float = ImitationSettings.learning_rate
+
+    @property
+    def members(self) -> tuple[str, str]:
+        return self.rule, "context"
 
 
 _ROOM = DarkRoom(5, episode=15)
 CASES = {
     "ucb1": Case(Bandit(5), Ucb1(), 100, heads=2),
+    "ucb1_counted": Case(
+        Bandit(5),
+        Ucb1(),
+        100,
+        heads=2,
+        shown=2000,
+        training=1000,
+        batch=1500,
+        rule="average",
+        sizes={"layers": 1, "mlp_width": 1},
+        rate=1e-2,
+    ),
     "thompson": Case(Bandit(5), Thompson(), 100, heads=2),
     "q_learner": Case(_ROOM, QLearner(0.3, 0.9), 300, heads=4),
     "dqn": Case(_ROOM, Dqn(), 200, heads=4, lives=32, shown=400, training=400),
@@ -57,10 +80,10 @@ CASES = {
 
 
 def config_of(case: Case, member: str) -> StudentConfig:
-    """Fast weights of the default shape; or a context as long as the recording, and as many slow weights."""
+    """Fast weights of the case's shape; or a context as long as the recording, and as many slow weights."""
     spaces = case.world.observation_space, case.world.action_space
-    learning = StudentConfig(*spaces, heads=case.heads)
-    if member == "gated_delta":
+    learning = StudentConfig(*spaces, case.rule, heads=case.heads, **case.sizes)
+    if member == case.rule:
         return learning
     return with_parameters(replace(learning, rule="context", heads=2, window=case.steps), parameters(learning))
 
@@ -70,8 +93,9 @@ def student_of(name: str, case: Case, member: str, seed: int, work: Path) -> Stu
     if (work / "config.json").exists():
         return load_checkpoint(work).student
     settings = ImitationSettings(
-        steps=case.training, batch=3000, length=case.steps, short=case.steps, births=True,
+        steps=case.training, batch=case.batch, length=case.steps, short=case.steps, births=True,
         relabel=isinstance(case.world, Bandit), rehearse=False, seed=seed,
+        learning_rate=case.rate if member == case.rule else ImitationSettings.learning_rate,
     )  # fmt: skip
     train, valid = split(lives_of(case, case.shown, case.steps, 100, work.parent / f"{name}-shown"), 0.9, seed)
     trainer = Trainer(config_of(case, member), settings, train, valid)
@@ -130,7 +154,7 @@ def main() -> None:
                 lives = lives_of(case, case.lives, BEYOND * case.steps, 1, arguments.work / f"{name}-beyond")
                 if not any(row["case"] == name for row in teachers):
                     teachers.append(teacher_row(name, case, lives))
-                for member in ("gated_delta", "context"):
+                for member in case.members:
                     if not any((row["case"], row["member"], row["seed"]) == (name, member, seed) for row in students):
                         students.append(student_row(name, case, member, seed, lives, arguments.work))
                         write_json(arguments.json, "past the horizon", students, teachers=teachers)

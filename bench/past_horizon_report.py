@@ -8,7 +8,7 @@ import numpy as np
 from plures_students.identify.recovery_picture import figure_and_saver
 
 Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
-COLOURS = {"gated_delta": "#d1603d", "context": "#3d7ad1"}
+COLOURS = {"gated_delta": "#d1603d", "average": "#2f9e63", "context": "#3d7ad1"}
 _TEACHER = "#303030"
 
 
@@ -67,7 +67,8 @@ def verdicts(found: dict[str, Any]) -> str:
 
 def _verdict(teacher: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     said = []
-    for member in COLOURS:
+    changing = {row["member"] for row in rows if row["case"] == teacher["case"]} - {"context"}
+    for member in (*sorted(changing), "context"):
         of = [row for row in rows if (row["case"], row["member"]) == (teacher["case"], member)]
         inside = sum(left_at(teacher, row) is None for row in of)
         said.append(f"{member} ends in its band in {inside} of {len(of)}" if of else f"{member} was not measured")
@@ -77,9 +78,9 @@ def _verdict(teacher: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 
 def draw_horizon(path: Path, found: dict[str, Any]) -> None:
     """Learning curves of teachers, with their bands, and of students, as a PNG."""
-    figure, save = figure_and_saver((8.6, 6.4))
+    figure, save = figure_and_saver((8.6, 9.2))
     for place, teacher in enumerate(found["teachers"], 1):
-        axes = figure.add_subplot(2, 2, place)
+        axes = figure.add_subplot(3, 2, place)
         low, high = band(teacher["reward"])
         until = np.array(teacher["until"])
         axes.fill_between(until, low, high, color=_TEACHER, alpha=0.15, linewidth=0)
@@ -93,5 +94,6 @@ def draw_horizon(path: Path, found: dict[str, Any]) -> None:
         axes.set_title(f"{teacher['case'].replace('_', ' ')} in {teacher['world']}", fontsize=9)
         axes.set_xlabel("step of life (dashed: where the recording ended)", fontsize=8)
         axes.set_ylabel("reward a step", fontsize=8)
-    figure.axes[0].legend()
+    for axes in figure.axes:
+        axes.legend(fontsize=7)
     save(path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .pictures import draw
 from .studies import FOLDS
-from .tables import bandit_rows, load_rows, speed_rows, table
+from .tables import bandit_rows, load_rows, speed_rows, table, told_apart_table
 
 PICTURES = "imitation"
 _TEXTS = files(__package__) / "texts"
@@ -33,6 +33,8 @@ def text(found: dict[str, Any]) -> str:
             table(rows, _so_far(found, "bandit")),
             references["bandit"]["source"],
             _picture("bandit"),
+            _prose("told_apart"),
+            told_apart_table(found["bandit"]["open_loop"]),
         ]
     if "load" in found:
         rows = load_rows(found["load"], references["load"])

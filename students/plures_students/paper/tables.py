@@ -38,6 +38,18 @@ def bandit_rows(found: Found, references: Found) -> list[Row]:
     return [*losses, _becoming(found), _rise(found["open_loop"], references), _runs(found["open_loop"], references)]
 
 
+def told_apart_table(found: Found) -> str:
+    """How well copies' lives are told from people's by their first presses, between the least and the most."""
+    lines = ["| first presses | copies | classic learner | halves of the people |", "|---:|---|---|---|"]
+    told, floor = found["told_apart"], found["floor"]["told_apart"]
+    for copies, classic, halves in zip(told["copies"], floor, told["halves"], strict=True):
+        areas = (f"{area['mean']:.3f} [{area['low']:.3f}, {area['high']:.3f}]" for area in (copies, classic))
+        lines.append(
+            f"| {copies['steps']:,} | {' | '.join(areas)} | {halves['mean']:.3f}, 95 % to {halves['p95']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
 def load_rows(found: Found, references: Found) -> list[Row]:
     rows = []
     for study in LOAD_STUDIES:
