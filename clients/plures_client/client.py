@@ -17,7 +17,7 @@ from .horizon import HorizonPolicy
 from .records import CohortInfo, PoolInfo, StudentInfo, TaskInfo
 from .sync.cohort import Cohort
 from .sync.loop import LoopThread
-from .sync.queue import Queue
+from .sync.queue import Queue, Queues
 from .sync.snapshots import Snapshots
 
 
@@ -46,6 +46,7 @@ class Client:
         self.tasks = Tasks(self._loop, self._client.tasks)
         self.cohorts = Cohorts(self._loop, self._client.cohorts)
         self.snapshots = Snapshots(self._loop, self._client.snapshots)
+        self.queues = Queues(self._loop, self._client.queues)
 
     def __enter__(self) -> Self:
         return self

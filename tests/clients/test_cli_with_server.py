@@ -65,6 +65,8 @@ def test_a_queue_is_looked_at_read_and_removed(plures, plures_json, client, coho
     queue = client.queue(name)
     queue.enqueue(Items.of("bandit", np.full((300, 2), 1.0), steps=2, seed=1))
     assert plures_json("queue", "stats", name)["ready"] == 300
+    assert plures_json("queue", "stats", name) in plures_json("queue", "list")
+    assert name in plures("queue", "list")
     assert plures("queue", "results", name) == ""
     queue.attach(cohort.name, keep="nothing")
     assert sum(len(batch.item) for batch in _some(queue.results(), 300)) == 300

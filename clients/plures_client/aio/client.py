@@ -17,7 +17,7 @@ from ..whole import whole
 from .catalogue import AsyncStudents, AsyncTasks
 from .cohort import AsyncCohort, merged, started
 from .merging import MembersLike
-from .queue import AsyncQueue
+from .queue import AsyncQueue, AsyncQueues
 from .snapshots import AsyncSnapshots
 from .wire import Wire
 
@@ -47,6 +47,7 @@ class AsyncClient:
         self.tasks = AsyncTasks(self._wire)
         self.cohorts = AsyncCohorts(self._wire)
         self.snapshots = AsyncSnapshots(self._wire)
+        self.queues = AsyncQueues(self._wire)
 
     async def __aenter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ from plures.v1.queue_pb2 import (
     ForgetResultsRequest,
     GetQueueRequest,
     ListDeadItemsRequest,
+    ListQueuesRequest,
     PauseQueueRequest,
     RequeueDeadItemsRequest,
     ResultsRequest,
@@ -203,3 +204,15 @@ def _ttl_ms(ttl_s: float | None) -> int:
     if not 0.001 <= ttl_s < 2**32:
         raise InvalidArgument(f"ttl_s={ttl_s} given; it is a millisecond at least, and None for no end")
     return round(1_000 * ttl_s)
+
+
+class AsyncQueues:
+    """The server's work queues."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def list(self) -> list[QueueStats]:
+        """How all of them stand, by name."""
+        pages = self._wire.pages(self._wire.to.queues.ListQueues, ListQueuesRequest())
+        return [QueueStats.read(queue) async for page in pages for queue in page.queues]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 REPEATABLE = {
     "AgentService": ("GetCohort", "ListCohorts", "GetPool", "StartCohort", "Fork", "Merge"),
-    "QueueService": ("GetQueue",),
+    "QueueService": ("GetQueue", "ListQueues"),
     "SnapshotService": ("ListSnapshots",),
     "StudentService": ("GetStudent", "ListStudents", "LoadStudent"),
     "TaskService": ("ListTasks",),

@@ -5,15 +5,25 @@ from typing import TYPE_CHECKING
 import click
 
 from .connect import connected
-from .output import json_option, print_json, print_json_line, print_table
+from .output import Row, json_option, print_json, print_json_line, print_table
 
 if TYPE_CHECKING:
     from ..items import ResultBatch
+    from ..records import QueueStats
 
 
 @click.group()
 def queue() -> None:
     """Look at work queues."""
+
+
+@queue.command("list")
+@json_option
+def list_queues(as_json: bool) -> None:
+    """List all queues."""
+    with connected() as client:
+        found = client.queues.list()
+    print_json(found) if as_json else _show(found)
 
 
 @queue.command()
@@ -25,15 +35,7 @@ def stats(name: str, as_json: bool) -> None:
         found = client.queue(name).stats()
     if as_json:
         return print_json(found)
-    print_table(
-        ["queue", "ready", "leased", "done", "dead", "cancelled", "paused", "worked by"],
-        [
-            (
-                *(found.name, found.ready, found.leased, found.done, found.dead, found.cancelled),
-                *("yes" if found.paused else "no", ", ".join(found.attached) or None),
-            )
-        ],
-    )
+    _show([found])
     return click.echo(f"last error: {found.last_error}") if found.last_error else None
 
 
@@ -104,6 +106,15 @@ def delete(name: str) -> None:
     """Remove queue NAME with its items and results."""
     with connected() as client:
         client.queue(name).delete()
+
+
+def _show(found: "list[QueueStats]") -> None:
+    print_table(["queue", "ready", "leased", "done", "dead", "cancelled", "paused", "worked by"], [*map(_row, found)])
+
+
+def _row(queue: "QueueStats") -> Row:
+    paused, workers = "yes" if queue.paused else "no", ", ".join(queue.attached) or None
+    return queue.name, queue.ready, queue.leased, queue.done, queue.dead, queue.cancelled, paused, workers
 
 
 def _print_batch(batch: "ResultBatch") -> None:

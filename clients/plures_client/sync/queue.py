@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..aio.queue import AsyncQueue, DeadLetter, Keep, Submission
+from ..aio.queue import AsyncQueue, AsyncQueues, DeadLetter, Keep, Submission
 from ..items import Items, ResultBatch
 from ..ordinals import OrdinalsLike
 from ..records import QueueStats
@@ -60,3 +60,13 @@ class Queue:
 
     def delete(self) -> None:
         self._loop.run(self._queue.delete())
+
+
+class Queues:
+    """The server's work queues."""
+
+    def __init__(self, loop: LoopThread, queues: AsyncQueues) -> None:
+        self._loop, self._queues = loop, queues
+
+    def list(self) -> list[QueueStats]:
+        return self._loop.run(self._queues.list())

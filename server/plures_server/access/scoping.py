@@ -33,6 +33,7 @@ RESOURCES = frozenset(
 IDS = frozenset(
     {
         *("ForkRequest.cohort_id", "ListCohortsRequest.page_token", "ListCohortsResponse.next_page_token"),
+        *("ListQueuesRequest.page_token", "ListQueuesResponse.next_page_token"),
         *("ListSnapshotsRequest.page_token", "ListSnapshotsResponse.next_page_token"),
         *("MergeRequest.cohort_id", "RestoreRequest.cohort_id", "SnapshotRequest.snapshot_id"),
         *("StartCohortRequest.cohort_id", "UploadSnapshotRequest.snapshot_id"),
@@ -43,7 +44,7 @@ IDS = frozenset(
 TEXTS = frozenset({"DeadItems.error", "ItemError.message", "Queue.last_error"})
 """Sentences that may have names in them."""
 
-LISTS = frozenset({"ListCohortsResponse.cohorts", "ListSnapshotsResponse.snapshots"})
+LISTS = frozenset({"ListCohortsResponse.cohorts", "ListQueuesResponse.queues", "ListSnapshotsResponse.snapshots"})
 """Of these messages, which have a `name`, a tenant sees its own."""
 
 _UPLOAD = "UploadSnapshotRequest.snapshot_id"

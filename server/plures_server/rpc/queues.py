@@ -12,13 +12,14 @@ from plures.v1 import queue_pb2_grpc
 from .. import names
 from ..access import caller
 from ..attachments import Attachment, Attachments
-from ..errors import InvalidArgument, PluresError
+from ..errors import InvalidArgument, PluresError, UnknownQueue
 from ..lanes import check_items
 from ..queue.chunks import DEFAULT_TENANT, DeadChunk, Terms
 from ..queue.items import ItemBatch
 from ..queue.store import QueueStore
 from .convert import ordinals_from
 from .errors import item_error
+from .paging import page_of
 
 RESULTS_AT_ONCE = 64
 DEAD_AT_ONCE, MOST_DEAD_AT_ONCE = 100, 1_000
@@ -69,24 +70,17 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
                 response.cursor = cursor = at
                 yield response
 
+    async def ListQueues(self, request: pb.ListQueuesRequest, context: Any) -> pb.ListQueuesResponse:
+        page, token = page_of(await self._store.queues(), request, lambda queue: queue)
+        queues = []
+        for queue in page:
+            # One that was deleted meanwhile is none.
+            with contextlib.suppress(UnknownQueue):
+                queues.append(await self._told(queue))
+        return pb.ListQueuesResponse(queues=queues, next_page_token=token)
+
     async def GetQueue(self, request: pb.GetQueueRequest, context: Any) -> pb.GetQueueResponse:
-        queue = names.parse(request.name, "queues")
-        stats = await self._store.stats(queue)
-        attached = [f"cohorts/{cohort}" for cohort in self._attachments.attached(queue)]
-        return pb.GetQueueResponse(
-            queue=pb.Queue(
-                name=request.name,
-                ready=stats.ready,
-                leased=stats.leased,
-                done=stats.done,
-                dead=stats.dead,
-                last_error=stats.last_error,
-                attached=attached,
-                cancelled=stats.cancelled,
-                paused=stats.paused,
-                incarnation=stats.incarnation,
-            )
-        )
+        return pb.GetQueueResponse(queue=await self._told(names.parse(request.name, "queues")))
 
     async def PauseQueue(self, request: pb.PauseQueueRequest, context: Any) -> pb.PauseQueueResponse:
         await self._store.pause(names.parse(request.name, "queues"))
@@ -124,6 +118,21 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
         await self._attachments.detach_all(queue)
         await self._store.delete(queue)
         return pb.DeleteQueueResponse()
+
+    async def _told(self, queue: str) -> pb.Queue:
+        stats = await self._store.stats(queue)
+        return pb.Queue(
+            name=f"queues/{queue}",
+            ready=stats.ready,
+            leased=stats.leased,
+            done=stats.done,
+            dead=stats.dead,
+            last_error=stats.last_error,
+            attached=[f"cohorts/{cohort}" for cohort in self._attachments.attached(queue)],
+            cancelled=stats.cancelled,
+            paused=stats.paused,
+            incarnation=stats.incarnation,
+        )
 
     async def _enqueue(self, request: pb.EnqueueRequest) -> pb.EnqueueResponse:
         queue, items = names.parse(request.queue, "queues"), ItemBatch.decode(request.items)

@@ -161,6 +161,25 @@ def test_a_deleted_queue_frees_its_cohorts(wire: Wire) -> None:
     assert put(wire, submission(queue))[0].accepted == 5, "its name is free again, and so are its submission ids"
 
 
+def test_queues_come_in_pages(wire: Wire) -> None:
+    names = sorted(new_queue() for _ in range(3))
+    for name in names:
+        put(wire, submission(name))
+    found, token = [], names[0].removeprefix("queues/")[:-1]
+    while token:
+        page = wire.queues.ListQueues(qu.ListQueuesRequest(page_size=2, page_token=token))
+        assert len(page.queues) == 2 or not page.next_page_token
+        found, token = [*found, *page.queues], page.next_page_token
+    assert [queue.name for queue in found] == sorted(queue.name for queue in found)
+    told = {queue.name: queue for queue in found}
+    assert all(told[name] == stats(wire, name) for name in names)
+    wire.queues.DeleteQueue(qu.DeleteQueueRequest(name=names[1]))
+    left = {queue.name for queue in wire.queues.ListQueues(qu.ListQueuesRequest()).queues}
+    assert (names[0] in left, names[1] in left) == (True, False)
+    refused = refusal(lambda: wire.queues.ListQueues(qu.ListQueuesRequest(page_token="x" * 300)))
+    assert "begin again without one" in refused.message
+
+
 def test_a_reader_of_results_who_leaves_is_let_go(wire: Wire) -> None:
     queue = new_queue()
     put(wire, submission(queue))
