@@ -12,7 +12,7 @@ TEST_WORKERS ?= 2
 # vLLM has an environment of its own: it pins versions of what Plures uses too.
 VLLM_VENV := .venv-vllm
 
-.PHONY: setup vllm test-vllm demo test check lint types bench bench-gpu bench-vllm bench-speedup roofline paper soak proto clean
+.PHONY: setup vllm test-vllm demo test check lint types bench bench-gpu bench-vllm bench-speedup bench-coordinators roofline paper soak proto clean
 
 setup: $(VENV)/.installed
 
@@ -83,6 +83,32 @@ bench-speedup: setup
 	$(BIN)/python bench/bench_tick.py --student $(STUDENTS)/$(STUDENT) --json bench/results/tick-cpu.json
 	$(BIN)/python bench/bench_traffic.py --json bench/results/traffic-cpu.json
 	$(BIN)/python bench/figures.py --write
+
+# What copies buy that work together, on every shipped problem; docs/coordinators.md tells the result. The students are
+# made from algorithms that learn, once, within a quarter of an hour.
+TOGETHER := $(OUT)/coordinators
+LIVES_gambler   := record --world bandit --set world.arms=2 --set world.drift=0.03 --learner q_learner --lives 1500 --steps 400
+LIVES_leaper    := record --world bandit --set world.arms=5 --set world.drift=0.03 --learner q_learner \
+	--set learner.epsilon=0.2 --set learner.learning_rate=0.3 --lives 1500 --steps 500
+LIVES_optimiser := nelder-mead --lives 600 --steps 300
+LIVES_dark-room := record --world dark_room --set world.episode=100 --learner q_learner --set learner.optimism=0.3 \
+	--set learner.epsilon=0.05 --set learner.learning_rate=0.5 --set learner.discount=0.9 --lives 3000 --steps 300
+IMITATE_gambler   := --steps 500 --length 400
+IMITATE_leaper    := --steps 500 --length 500
+IMITATE_optimiser := --no-relabel --steps 400 --length 200
+IMITATE_dark-room := --no-relabel --steps 5000 --heads 4 --length 300
+
+.SECONDARY:
+$(TOGETHER)/lives/%/card.json: | setup
+	rm -rf $(@D)
+	$(BIN)/plures lives $(LIVES_$*) --out $(@D)
+
+$(TOGETHER)/students/%/card.json: $(TOGETHER)/lives/%/card.json | setup
+	rm -rf $(@D)
+	$(BIN)/plures imitate $(<D) --out $(@D) --no-rehearse $(IMITATE_$*)
+
+bench-coordinators: $(foreach name,gambler leaper optimiser dark-room,$(TOGETHER)/students/$(name)/card.json)
+	$(BIN)/python bench/bench_coordinators.py --students $(TOGETHER)/students --json bench/results/coordinators.json
 
 # Needs a CUDA device, and says so where there is none; bench/METHOD.md tells what it measures.
 bench-gpu: setup

@@ -26,43 +26,53 @@ MOST_COPIES = 256
 
 @dataclass(frozen=True)
 class Question:
-    """A problem at a size, for copies of a student; `sizes` of the sweep, if there is one."""
+    """A problem at a size, for copies of a student, on so many problems; `sizes` of the sweep, if there is one."""
 
     problem: str
     student: str
     budget: Budget
     settings: dict[str, str] = field(default_factory=dict)
     sizes: tuple[int, ...] = ()
+    seeds: int = 10
 
 
+LARGE_MAZE = {"rows": "3", "columns": "3", "episode": "100"}
 QUESTIONS = {
     "minimise": Question(
         "minimise",
         "optimiser",
-        Budget(16, 80),
+        Budget(16, 200),
         {"function": "rastrigin", "rounds": "4"},
         sizes=(1, 4, 16, 64, MOST_COPIES),
     ),
-    "portfolio": Question("portfolio", "gambler", Budget(16, 120)),
-    "goal-search": Question(
-        "goal-search", "dark-room", Budget(4, 300), {"rows": "2", "columns": "2", "episode": "100"}
+    "minimise-valley": Question(
+        "minimise", "optimiser", Budget(16, 200), {"function": "rosenbrock", "dimension": "10", "rounds": "4"}
     ),
-    "best-arm": Question("best-arm", "gambler", Budget(16, 32), {"arms": "32"}),
-    "exploration": Question("exploration", "dark-room", Budget(16, 100), {"rows": "2", "columns": "2", "visits": "6"}),
+    "minimise-leaps": Question(
+        "minimise", "leaper", Budget(16, 200), {"function": "rastrigin", "rounds": "4", "by": "leaps"}
+    ),
+    "portfolio": Question("portfolio", "gambler", Budget(16, 120)),
+    # Found or not: that takes many problems to tell apart.
+    "goal-search": Question("goal-search", "dark-room", Budget(9, 300), LARGE_MAZE, seeds=30),
+    "best-arm": Question("best-arm", "gambler", Budget(16, 32), {"arms": "32"}, seeds=20),
+    "exploration": Question(
+        "exploration", "dark-room", Budget(16, 100), {"rows": "2", "columns": "2", "visits": "6"}, seeds=30
+    ),
 }
 
 
 @click.command()
 @click.option("--students", type=click.Path(exists=True, path_type=Path), required=True, help="A server's folder.")
 @click.option("--only", multiple=True, type=click.Choice(sorted(QUESTIONS)), help="May be repeated. [default: all]")
-@click.option("--seeds", default=10, show_default=True)
+@click.option("--seeds", type=click.IntRange(2), help="Problems to compare on. [default: 10 or more]")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Where to write; what is there of others stays.")
-def main(students: Path, only: tuple[str, ...], seeds: int, path: Path | None) -> None:
+def main(students: Path, only: tuple[str, ...], seeds: int | None, path: Path | None) -> None:
     """Compare, print, and write."""
     print(machine())
     with serving(students) as client:
         for name in only or QUESTIONS:
-            told = ask(client, QUESTIONS[name], seeds)
+            told = ask(client, QUESTIONS[name], seeds or QUESTIONS[name].seeds)
+            print(name, "at random", told["chance"])
             for standing in told["standings"]:
                 print(name, *(f"{key}={value}" for key, value in standing.items()), flush=True)
             if path:

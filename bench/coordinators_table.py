@@ -14,6 +14,8 @@ def tables(path: Path = RESULTS) -> dict[str, list[str]]:
 
 def _table(row: dict[str, Any]) -> list[str]:
     lines = [_line(standing) for standing in row["standings"]]
+    if row["chance"] is not None:
+        lines.append(f"| at random | {row['chance']:.2f} | | | |")
     return [*lines, *(_law(name, law) for name, law in row["laws"].items())]
 
 

@@ -61,12 +61,12 @@ def cohort(client: Client, name: str) -> Iterator[Cohort]:
         cohort.retire()
 
 
-SPACES = {"walker": (81, 5), "optimiser": (1, 5), "gambler": (1, 2)}
+SPACES = {"walker": (81, 5), "optimiser": (6, 5), "leaper": (1, 5), "gambler": (1, 2)}
 
 
 @pytest.fixture(scope="session")
 def crowds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cohort]]:
-    """Cohorts of a hundred: walkers in mazes, optimisers, gamblers; on a server of their own."""
+    """Cohorts of a hundred: walkers in mazes, optimisers, leapers, gamblers; on a server of their own."""
     server = ServerProcess(tmp_path_factory.mktemp("crowds"), ())
     for name, (observations, actions) in SPACES.items():
         torch.manual_seed(1)

@@ -64,20 +64,22 @@ def test_copies_that_have_no_map_ask_others_behind_each_door(crowds):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("rotated", [False, True])
-def test_the_place_that_is_found_is_as_good_as_the_server_says(crowds, name, rotated):
+@pytest.mark.parametrize(("by", "rotated"), [("simplex", False), ("simplex", True), ("leaps", True)])
+def test_the_place_that_is_found_is_as_good_as_the_server_says(crowds, name, by, rotated):
     function = Function(name, dimension=4, instance=3, rotated=rotated)
-    best = crowds["optimiser"].solve(Map(), Minimise(function, starts=100, steps=60, seed=1))
+    problem = Minimise(function, starts=100, steps=60, seed=1, by=by)
+    best = crowds["optimiser" if by == "simplex" else "leaper"].solve(Map(), problem)
 
     assert best.is_right
     assert best.starts == 100
     assert 0 <= best.value < function(np.zeros(4))
 
 
-def test_more_rounds_come_nearer(crowds):
-    problem = Minimise(Function("sphere", 5), starts=40, steps=80, seed=1)
+@pytest.mark.parametrize(("who", "by"), [("optimiser", "simplex"), ("leaper", "leaps")])
+def test_more_rounds_come_nearer(crowds, who, by):
+    problem = Minimise(Function("sphere", 5), starts=40, steps=80, seed=1, by=by)
     once, often, pooled = (
-        crowds["optimiser"].solve(strategy, problem) for strategy in (Map(), Particles(rounds=5), Pool(rounds=5))
+        crowds[who].solve(strategy, problem) for strategy in (Map(), Particles(rounds=5), Pool(rounds=5))
     )
 
     assert max(often.value, pooled.value) < once.value
@@ -128,6 +130,7 @@ def test_particles_gather_at_sources_that_pay(crowds):
         lambda: Function(dimension=21),
         lambda: Function(instance=-1),
         lambda: Minimise(Function(), starts=0, steps=5),
+        lambda: Minimise(Function(), starts=1, steps=5, by="parabola"),  # type: ignore[arg-type]
         lambda: World(sources=1),
         lambda: World(drift=2),
         lambda: Portfolio(World(), copies=1, steps=0, rounds=1),

@@ -13,7 +13,7 @@ from plures_client.solving import CASES, Budget, Comparison, Trial, compare
 from plures_client.solving.compare import attempt
 from plures_client.solving.report import document, laws, read
 
-CROWDS = {"maze": "walker", "minimise": "optimiser", "bandit": "gambler", "restless-bandit": "gambler"}
+CROWDS = {"maze": "walker", "simplex": "optimiser", "bandit": "gambler", "restless-bandit": "gambler"}
 SMALL = {
     "best-arm": {"arms": "8"},
     "exploration": {"rows": "2", "columns": "2", "visits": "4"},

@@ -145,6 +145,8 @@ def _show(found: "Comparison") -> None:
     click.echo(f"{found.problem}: {found.copies:,} copies × {found.steps:,} steps; quality is {found.unit}")
     columns = ["strategy", "quality", "±", "gain over one", "±", "seconds", "±", "right", "of", "steps"]
     print_table(columns, [dataclasses.astuple(standing) for standing in found.standings()])
+    if found.chance is not None:
+        click.echo(f"at random: {found.chance:.4g}")
     for name, law in laws(found).items():
         fitted = ", ".join(f"{key} = {value:.4g} ± {law.errors[key]:.2g}" for key, value in law.parameters.items())
         click.echo(f"{name} = {law.formula}: {fitted}; off by {law.relative_error:.0%}")

@@ -1,6 +1,7 @@
-"""Black-box minimisation by copies of an imitated learner, each of which searches from a start of its own."""
+"""Black-box minimisation by copies of an imitated optimiser, each of which searches from a start of its own."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,12 @@ from ..errors import InvalidArgument
 from ..items import Items, seeds
 from .functions import MOST_DIMENSIONS, Function
 
+By: TypeAlias = Literal["simplex", "leaps"]
+TASKS = {"simplex": "simplex", "leaps": "minimise"}
 EDGE = 5.0
+FIRST_SIZE = 2.0
+SMALLEST, LARGEST = 1e-6, 10.0
+"""Edges of a simplex to begin with."""
 LEAST = 1e-12
 """Nearer to 0 than this, float32 cannot tell values apart."""
 TOLERANCE = 1e-3
@@ -40,18 +46,23 @@ class Minimum:
 class Minimise:
     """The place where a function is least, searched from `starts` places for `steps` steps each (and round).
 
-    Scored by −log₁₀ of the value. Rounds go on where the last one ended. Everything drawn follows from `seed`.
+    By `simplex`, copies do as Nelder and Mead's method does; by `leaps`, they choose among lengths of random leaps.
+    Scored by −log₁₀ of the value. Rounds go on where the last one ended, a simplex with edges as long as it was wide.
+    Everything drawn follows from `seed`.
     """
 
-    def __init__(self, function: Function, *, starts: int, steps: int, seed: int = 0) -> None:
+    def __init__(self, function: Function, *, starts: int, steps: int, seed: int = 0, by: By = "simplex") -> None:
         if starts < 1 or steps < 1:
             raise InvalidArgument(f"{starts} starts of {steps} steps given; at least one of each is wanted")
-        self.function, self.starts, self.steps, self.seed = function, starts, steps, seed
+        if by not in TASKS:
+            raise InvalidArgument(f"by={by!r} given; it is one of {', '.join(get_args(By))}")
+        self.function, self.starts, self.steps, self.seed, self.by = function, starts, steps, seed, by
 
     def split(self) -> Items:
         """One item a start, drawn uniformly."""
         rng = np.random.default_rng([self.seed, 0])
-        return self._items(rng.uniform(-EDGE, EDGE, (self.starts, MOST_DIMENSIONS)), 0)
+        places = rng.uniform(-EDGE, EDGE, (self.starts, MOST_DIMENSIONS))
+        return self._items(places, np.full(self.starts, FIRST_SIZE), 0)
 
     def score(self, results: Results) -> NDArray[np.float64]:
         """Orders of magnitude below 1."""
@@ -59,7 +70,8 @@ class Minimise:
 
     def go_on(self, items: Items, results: Results, number: int) -> Items:
         """From where each ended; a search that left the box goes on from its edge."""
-        return self._items(_places(results).clip(-EDGE, EDGE), number)
+        sizes = results.column("size").clip(SMALLEST, LARGEST) if self.by == "simplex" else np.empty(len(results))
+        return self._items(_places(results).clip(-EDGE, EDGE), sizes, number)
 
     def combine(self, results: Results) -> Minimum:
         """The best of all searches."""
@@ -68,12 +80,14 @@ class Minimise:
         told = float(results.column("best")[best])
         return Minimum(place, told, self.function(place), len(results))
 
-    def _items(self, places: NDArray[np.floating], number: int) -> Items:
+    def _items(self, places: NDArray[np.floating], sizes: NDArray[np.floating], number: int) -> Items:
         function = self.function
         head = [function.number, function.dimension, function.instance, function.rotated]
-        parameters = np.hstack([np.tile(np.array(head, np.float32), (len(places), 1)), places.astype(np.float32)])
+        columns = [np.tile(np.array(head, np.float32), (len(places), 1)), places]
+        if self.by == "simplex":
+            columns.insert(1, sizes[:, None])
         seed = seeds([self.seed, number + 1], len(places))
-        return Items.of("minimise", parameters, steps=self.steps, seed=seed)
+        return Items.of(TASKS[self.by], np.hstack(columns).astype(np.float32), steps=self.steps, seed=seed)
 
 
 def _places(results: Results) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..coordinators import Halving
 from ..problems import BestArm, BestArmAnswer
@@ -26,9 +27,18 @@ def is_right(answer: BestArmAnswer) -> bool:
     return answer.pulls <= answer.budget and 0 <= answer.arm < answer.arms
 
 
+def chance(budget: Budget, settings: Any) -> float:
+    """What an arm is worth that is drawn."""
+    rates = _rates(budget, settings)
+    return float(rates.mean() / rates.max())
+
+
+def _rates(budget: Budget, settings: Any) -> NDArray[np.float64]:
+    return np.random.default_rng([budget.seed, 8]).beta(1, 4, settings["arms"])
+
+
 def _problem(budget: Budget, settings: Any, pulls: int) -> BestArm:
-    rates = np.random.default_rng([budget.seed, 8]).beta(1, 4, settings["arms"])
-    return BestArm(rates, pulls=pulls, seed=budget.seed)
+    return BestArm(_rates(budget, settings), pulls=pulls, seed=budget.seed)
 
 
 def one(budget: Budget, settings: Any) -> Plan:

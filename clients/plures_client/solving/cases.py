@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, TypeAlias
 
 from ..errors import InvalidArgument
@@ -18,6 +19,7 @@ class Case:
 
     `quality` of an answer, of which `unit` says what it is: higher is better. `is_right`: whether an answer holds what
     it says. `regret`: what a mean quality leaves to be wished, for laws. `swept`: the way that laws are fitted of.
+    `chance`: the quality to be expected of whoever acts at random, where that can be computed.
     """
 
     task: str
@@ -28,14 +30,16 @@ class Case:
     unit: str
     regret: Callable[[float], float]
     swept: str
+    chance: Callable[[Budget, Settings], float] | None = None
 
     def plan(self, way: str, budget: Budget, given: Mapping[str, str]) -> Plan:
         """One way, with settings as people type them; raise InvalidArgument for what is not known."""
         if way not in self.ways:
             raise InvalidArgument(f"no strategy {way!r} for this problem; it has {', '.join(self.ways)}")
-        return self.ways[way](budget, self._read(given))
+        return self.ways[way](budget, self.read(given))
 
-    def _read(self, given: Mapping[str, str]) -> Settings:
+    def read(self, given: Mapping[str, str]) -> Settings:
+        """All settings, those that are not given as they are by default; raise InvalidArgument as `plan` does."""
         if unknown := [name for name in given if name not in self.settings]:
             known = ", ".join(f"{name}={value}" for name, value in self.settings.items())
             raise InvalidArgument(f"the problem has no setting {unknown[0]!r}; it has {known}")
@@ -51,13 +55,15 @@ def _typed(name: str, text: str | None, default: Any) -> Any:
         raise InvalidArgument(f"{name} {text!r} is not of type {type(default).__name__}") from None
 
 
+def _case(part: ModuleType) -> Case:
+    named = part.TASK, part.SETTINGS, part.WAYS, part.quality, part.is_right, part.UNIT, part.regret, part.SWEPT
+    return Case(*named, chance=getattr(part, "chance", None))
+
+
 CASES: dict[str, Case] = {
-    name: Case(part.TASK, part.SETTINGS, part.WAYS, part.quality, part.is_right, part.UNIT, part.regret, part.SWEPT)
-    for name, part in {
-        "best-arm": best_arm,
-        "exploration": exploration,
-        "goal-search": goal_search,
-        "minimise": minimise,
-        "portfolio": portfolio,
-    }.items()
+    "best-arm": _case(best_arm),
+    "exploration": _case(exploration),
+    "goal-search": _case(goal_search),
+    "minimise": _case(minimise),
+    "portfolio": _case(portfolio),
 }

@@ -54,6 +54,8 @@ class Comparison:
     settings: Mapping[str, str]
     trials: tuple[Trial, ...]
     swept: tuple[Trial, ...] = ()
+    chance: float | None = None
+    """The mean quality of whoever acts at random, where that is known."""
 
     def standings(self) -> list[Standing]:
         """The ways in their order, one copy alone first."""
@@ -84,11 +86,14 @@ def compare(
     if seeds < 2:
         raise InvalidArgument(f"{seeds} seeds given; without at least two there are no error bars")
     case, trials = CASES[problem], []
-    for number in range(seeds):
+    budgets = [replace(budget, seed=budget.seed + number) for number in range(seeds)]
+    for seeded in budgets:
         for way in case.ways:
-            trials.append(attempt(cohort, problem, way, replace(budget, seed=budget.seed + number), settings))
+            trials.append(attempt(cohort, problem, way, seeded, settings))
             on_trial(len(trials), seeds * len(case.ways))
-    return Comparison(problem, case.unit, budget.copies, budget.steps, dict(settings), tuple(trials))
+    by_chance = [case.chance(seeded, case.read(settings)) for seeded in budgets] if case.chance else []
+    mean = float(np.mean(by_chance)) if by_chance else None
+    return Comparison(problem, case.unit, budget.copies, budget.steps, dict(settings), tuple(trials), chance=mean)
 
 
 def sweep(

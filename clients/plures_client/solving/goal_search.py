@@ -4,6 +4,7 @@ from typing import Any
 
 from ..coordinators import BestOf, Map
 from ..problems import Found, GoalSearch, Regions
+from ..problems.luck import luck
 from .plan import Budget, Plan
 
 TASK = "maze"
@@ -22,6 +23,12 @@ def regret(mean: float) -> float:
 
 def is_right(answer: Found) -> bool:
     return answer.region is None or answer.is_right
+
+
+def chance(budget: Budget, settings: Any) -> float:
+    """What who walks at random finds."""
+    maze = Regions(settings["rows"], settings["columns"], settings["walls"], budget.seed)
+    return luck(maze, budget.shared(maze.count), settings["episode"])
 
 
 def _plan(budget: Budget, settings: Any, attempts: int, **who: Any) -> Plan:

@@ -6,10 +6,10 @@ from ..coordinators import Map, Particles, Pool
 from ..problems import Function, Minimise, Minimum
 from .plan import Budget, Plan
 
-TASK = "minimise"
+TASK = "simplex"
 UNIT = "orders of magnitude below 1"
 SWEPT = "apart"
-SETTINGS = {"function": "sphere", "dimension": 5, "rotated": 1, "rounds": 8}
+SETTINGS = {"function": "sphere", "dimension": 5, "rotated": 1, "rounds": 8, "by": "simplex"}
 
 
 def quality(answer: Minimum) -> float:
@@ -27,7 +27,7 @@ def is_right(answer: Minimum) -> bool:
 
 def _problem(budget: Budget, settings: Any, starts: int, steps: int) -> Minimise:
     function = Function(settings["function"], settings["dimension"], budget.seed + 1, bool(settings["rotated"]))
-    return Minimise(function, starts=starts, steps=steps, seed=budget.seed)
+    return Minimise(function, starts=starts, steps=steps, seed=budget.seed, by=settings["by"])
 
 
 def one(budget: Budget, settings: Any) -> Plan:

@@ -24,6 +24,14 @@ def is_right(answer: Earned) -> bool:
     return answer.is_right
 
 
+def chance(budget: Budget, settings: Any) -> float:
+    """What a source is worth that is drawn, in the last round."""
+    world = World(settings["sources"], settings["drift"], budget.seed)
+    steps = budget.shared(budget.copies * settings["rounds"])
+    last_K = world.chances(steps * settings["rounds"])[-steps:].mean(axis=0)
+    return float(last_K.mean() / last_K.max())
+
+
 def _problem(budget: Budget, settings: Any, copies: int, rounds: int) -> Portfolio:
     world = World(settings["sources"], settings["drift"], budget.seed)
     steps = budget.shared(copies * rounds)

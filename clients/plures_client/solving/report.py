@@ -15,7 +15,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
     """All of it, the summary first."""
     told = dataclasses.asdict(comparison)
     return {
-        **{name: told[name] for name in ("problem", "unit", "copies", "steps", "settings")},
+        **{name: told[name] for name in ("problem", "unit", "copies", "steps", "settings", "chance")},
         "standings": [dataclasses.asdict(standing) for standing in comparison.standings()],
         "laws": {name: dataclasses.asdict(law) for name, law in laws(comparison).items()},
         **{name: told[name] for name in ("trials", "swept")},
@@ -25,7 +25,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
 def read(told: dict[str, Any]) -> Comparison:
     """The comparison of which `document` told."""
     trials, swept = (tuple(Trial(**trial) for trial in told[name]) for name in ("trials", "swept"))
-    named = {name: told[name] for name in ("problem", "unit", "copies", "steps", "settings")}
+    named = {name: told[name] for name in ("problem", "unit", "copies", "steps", "settings", "chance")}
     return Comparison(**named, trials=trials, swept=swept)
 
 

@@ -8,6 +8,7 @@ from .branches import Branches
 from .maze import Maze
 from .minimise import Minimise
 from .restless import RestlessBandit
+from .simplex import Simplex
 from .watched import Watched
 
 __all__ = ["TASKS", "AskingEpisode", "Asks", "Episode", "Task", "Watched", "get_task", "task_for", "tasks_for"]
@@ -18,6 +19,7 @@ TASKS: dict[str, Task] = {
     "maze": Maze(),
     "minimise": Minimise(),
     "restless-bandit": RestlessBandit(arms=2),
+    "simplex": Simplex(),
 }
 
 

@@ -8,20 +8,17 @@ Shapes: B copies, R some of them, D coordinates, A leaps.
 import torch
 from gymnasium.spaces import Discrete
 from plures_kernels import counter
-from plures_kernels.errors import InvalidArgument
 from torch import Tensor
 
-from .functions import MOST_DIMENSIONS, NAMES, Functions, normal
+from .functions import MOST_DIMENSIONS, Functions, normal
+from .ranges import FUNCTION_RANGES, PLACE_RANGE, check_ranges
 
 LEAPS = 5
 LONGEST, RATIO = 5.0, 0.25
 """The root of the expected square length of leap 0, and how much shorter the next one is."""
-EDGE = 5.0
-"""Starts lie within this distance of 0 in each coordinate."""
 FADING = 0.9
 """What is left, a step later, of the gain that credit is measured by."""
 CREDIT_STREAM, COORDINATE_STREAM = 1, 2
-MOST_WHOLE = 2.0**24
 
 
 class Minimise:
@@ -38,18 +35,7 @@ class Minimise:
     summary_names = ("best", "gains", *(f"x_{j}" for j in range(MOST_DIMENSIONS)))
 
     def check(self, parameters: Tensor) -> None:
-        low, high = (
-            torch.tensor([*first, *[edge] * MOST_DIMENSIONS], device=parameters.device)
-            for first, edge in (((0.0, 2, 0, 0), -EDGE), ((len(NAMES) - 1.0, MOST_DIMENSIONS, MOST_WHOLE, 1), EDGE))
-        )
-        good = (parameters >= low) & (parameters <= high)
-        good[:, :4] &= parameters[:, :4] == parameters[:, :4].floor()
-        if not bool(good.all()):
-            row, column = (~good).nonzero()[0].tolist()
-            raise InvalidArgument(
-                f"{self.parameter_names[column]} {parameters[row, column].item()} of row {row} is not a "
-                f"{'whole ' if column < 4 else ''}number from {low[column].item():g} to {high[column].item():g}"
-            )
+        check_ranges(self.parameter_names, parameters, *FUNCTION_RANGES, *[PLACE_RANGE] * MOST_DIMENSIONS)
 
     def begin(self, parameters_BP: Tensor, seed_B: Tensor, steps_B: Tensor) -> "MinimiseEpisode":
         kind_B, dimension_B, instance_B, rotated_B = parameters_BP[:, :4].long().unbind(1)

@@ -22,7 +22,9 @@ from ..lives import (
 )  # fmt: skip
 from ..teachers import LEARNERS, WORLDS, make, record
 from .failing import fails_in_words
+from .fresh import refuse_existing
 from .lives_import import minari, rollout_
+from .lives_optimiser import nelder_mead
 from .record_llm import record_llm, text
 from .settings import read_settings
 
@@ -73,7 +75,7 @@ def _description(data: Summary, title: str) -> Table:
 def import_(csv: Path, map_file: Path, out: Path) -> None:
     """Make a data set of a CSV file (also gzipped)."""
     data = import_csv(csv, Mapping.load(map_file))
-    _refuse_existing(out)
+    refuse_existing(out)
     write_lives(out, data)
     click.echo(f"{out}: {len(data)} lives, {data.steps} steps")
 
@@ -90,7 +92,7 @@ def split_(directory: Path, out: tuple[Path, Path], share: float, seed: int) -> 
     if len(data) < 2:
         raise LivesError(f"{directory} has one life; there is nothing to split")
     for target in out:
-        _refuse_existing(target)
+        refuse_existing(target)
     for target, part in zip(out, split(data, share, seed), strict=True):
         write_lives(target, part)
         click.echo(f"{target}: {len(part)} lives, {part.steps} steps")
@@ -117,7 +119,7 @@ def copy(name: str, directory: Path) -> None:
 @fails_in_words
 def record_(world: str, learner: str, count: int, steps: int, seed: int, settings: tuple[str, ...], out: Path) -> None:
     """Record the lives of a teacher that is an algorithm, e.g. --set learner.epsilon=0.2 --set world.arms=3."""
-    _refuse_existing(out)
+    refuse_existing(out)
     wanted = read_settings(settings)
     data = record(make(WORLDS, world, wanted["world"]), make(LEARNERS, learner, wanted["learner"]), count, steps, seed)
     write_lives(out, data)
@@ -127,9 +129,5 @@ def record_(world: str, learner: str, count: int, steps: int, seed: int, setting
 lives.add_command(record_llm)
 lives.add_command(text)
 lives.add_command(minari)
+lives.add_command(nelder_mead)
 lives.add_command(rollout_)
-
-
-def _refuse_existing(directory: Path) -> None:
-    if directory.exists():
-        raise LivesError(f"{directory} exists; name a directory that does not")

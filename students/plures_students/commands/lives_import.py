@@ -5,8 +5,9 @@ from typing import Literal
 
 import click
 
-from ..lives import Lives, LivesError, import_minari, rollout, write_lives
+from ..lives import Lives, import_minari, rollout, write_lives
 from .failing import fails_in_words
+from .fresh import refuse_existing
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -42,7 +43,6 @@ def rollout_(environment: str, agent: str, count: int, steps: int, seed: int, ou
 
 
 def _write(out: Path, data: Lives) -> None:
-    if out.exists():
-        raise LivesError(f"{out} exists; name a directory that does not")
+    refuse_existing(out)
     write_lives(out, data)
     click.echo(f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps")

@@ -10,10 +10,11 @@ import click
 from plures_kernels.errors import InvalidArgument
 from rich.progress import Progress
 
-from ..lives import LivesError, write_lives
+from ..lives import write_lives
 from ..teachers import WORLDS, make
 from ..text import cut, lives_of_text
 from .failing import fails_in_words
+from .fresh import refuse_existing
 from .settings import read_settings
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -65,8 +66,7 @@ def record_llm(
 @fails_in_words
 def text(files: tuple[Path, ...], size: int, licence: str, out: Path) -> None:
     """Make lives of text: a student that imitates them is a language model of bytes."""
-    if out.exists():
-        raise LivesError(f"{out} exists; name a directory that does not")
+    refuse_existing(out)
     pieces = [piece for file in files for piece in cut(file.read_bytes(), size)]
     names = ", ".join(file.name for file in files)
     data = lives_of_text(pieces, f"text of {names}", names, licence)

@@ -17,7 +17,8 @@ class QLearner:
     """Q-learning (Watkins 1989; Sutton & Barto 2018, eq. 6.8): Q ← Q + α (r + γ max Q' − Q).
 
     It explores by chance with `epsilon`, or by softmax with `inverse_temperature`, as `explore` says. `forgetting`
-    draws all values but the one learned towards 0.
+    draws all values but the one learned towards 0. Values begin as `optimism`: above what can be earned, what was not
+    tried yet looks best (Sutton & Barto 2018, §2.6).
     """
 
     learning_rate: Setting = 0.3
@@ -26,13 +27,15 @@ class QLearner:
     explore: Literal["epsilon", "softmax"] = "epsilon"
     epsilon: Setting = 0.1
     inverse_temperature: Setting = 5.0
+    optimism: Setting = 0.0
 
     def __post_init__(self) -> None:
         if self.explore not in ("epsilon", "softmax"):
             raise InvalidArgument(f"explore {self.explore!r} is neither epsilon nor softmax")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_QLearner":
-        return _QLearner(self, np.zeros((lives, observations, actions)))
+        value_BOA = np.zeros((lives, observations, actions))
+        return _QLearner(self, value_BOA + column(self.optimism)[..., None])
 
 
 @dataclass

@@ -27,7 +27,7 @@ def events(responses: list[ta.RunTaskResponse], kind: str) -> list[object]:
 def test_tasks_say_what_they_are(wire: Wire) -> None:
     tasks = wire.tasks.ListTasks(ta.ListTasksRequest()).tasks
     assert [task.name for task in tasks] == [
-        f"tasks/{name}" for name in ("bandit", "branches", "maze", "minimise", "restless-bandit")
+        f"tasks/{name}" for name in ("bandit", "branches", "maze", "minimise", "restless-bandit", "simplex")
     ]
     bandit = tasks[0]
     assert json.loads(bandit.observation_space) == {"type": "Discrete", "n": 1}

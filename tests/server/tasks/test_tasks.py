@@ -53,6 +53,9 @@ def parameters_of(name: str, count: int, seed: int) -> Tensor:
         wholes = np.stack([np.arange(count) % 4, 2 + np.arange(count) % 19, rng.integers(50, size=count)], axis=1)
         rotated = rng.integers(2, size=(count, 1))
         return torch.tensor(np.hstack([wholes, rotated, rng.uniform(-5, 5, (count, 20))])).float()
+    if name == "simplex":
+        searches = parameters_of("minimise", count, seed)
+        return torch.cat([searches[:, :4], torch.full((count, 1), 2.0), searches[:, 4:]], dim=1)
     chances, sources = rng.random((count, 2)), rng.integers(9, size=(count, 2))
     if name == "branches":
         levels = 1 + np.arange(count) % 5
@@ -218,6 +221,7 @@ def test_good_parameters_are_taken(name: str) -> None:
         ("minimise", 3, 0.5, "rotated 0.5 of row 2"),
         ("minimise", 23, 5.5, "x_19 5.5 of row 2 is not a number from -5 to 5"),
         ("minimise", 9, float("inf"), "x_5 inf of row 2"),
+        ("simplex", 4, 0, "size 0.0 of row 2 is not a number from 1e-06 to 10"),
     ],
 )
 def test_parameters_that_make_no_task_are_named(name: str, column: int, value: float, complaint: str) -> None:
