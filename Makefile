@@ -96,7 +96,7 @@ LIVES_dark-room := record --world dark_room --set world.episode=100 --learner q_
 IMITATE_gambler   := --steps 500 --length 400
 IMITATE_leaper    := --steps 500 --length 500
 IMITATE_optimiser := --no-relabel --steps 400 --length 200
-IMITATE_dark-room := --no-relabel --steps 5000 --heads 4 --length 300
+IMITATE_dark-room := --no-relabel --steps 2500 --length 300
 
 .SECONDARY:
 $(TOGETHER)/lives/%/card.json: | setup

@@ -55,6 +55,7 @@ QUESTIONS = {
     # Found or not: that takes many problems to tell apart.
     "goal-search": Question("goal-search", "dark-room", Budget(9, 300), LARGE_MAZE, seeds=30),
     "best-arm": Question("best-arm", "gambler", Budget(16, 32), {"arms": "32"}, seeds=20),
+    "branches": Question("branches", "gambler", Budget(16, 300), seeds=30),
     "exploration": Question(
         "exploration", "dark-room", Budget(16, 100), {"rows": "2", "columns": "2", "visits": "6"}, seeds=30
     ),

@@ -86,7 +86,13 @@ def measured(launch_server, tmp_path_factory):
     near = {"distance": 0.07, "halves": {"mean": 0.05}}
     fidelity.write_text(json.dumps({"measures": {"stay_by_reward": near}, "run_length": near}))
     small = launch_server("--max-agents", "1000")
-    little = {"parallel.LEAST_ITEMS": 8, "parallel.STEPS": 2, "problems.BUDGETS": (16,), "machine.BUFFER_FLOATS": 2**12}
+    little = {
+        "parallel.LEAST_ITEMS": 8,
+        "parallel.STEPS": 2,
+        "problems.COPIES": (4,),
+        "problems.BUDGETS": (240,),
+        "machine.BUFFER_FLOATS": 2**12,
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in little.items():
             patch.setattr(f"plures_client.bench.{name}", value)
@@ -109,11 +115,15 @@ def test_a_run_tells_all_it_measured(measured):
     assert found["headline"]["speed_up_of_one"] == 0.37 / found["serial"]["paces"][0]["run"]["median"]
     assert found["serial"]["largest"]["agents"] == 1_000
     assert [each["copies"] for each in found["parallel"]["weak"]["shared"]] == [1, 2, 4]
-    assert found["problems"][0]["seconds"]["median"] > 0
+    assert {each["problem"] for each in found["problems"]} == {"best-arm", "branches", "portfolio"}
+    assert {(each["strategy"], each["copies"]) for each in found["problems"] if each["problem"] == "branches"} == {
+        ("one", 1), ("alone", 1), ("asking", 4)
+    }  # fmt: skip
+    assert all(each["seconds"]["median"] > 0 for each in found["problems"] if each["seconds"])
     assert found["cost"]["machine"]["bytes_per_second"] > 0
     assert {"machine", "commit", "versions", "device", "measured", "student_digest"} <= found.keys()
     assert found["settings"]["seed"] == 1
-    for words in ("teacher: 0.37 s", "a loop", "stay by reward", "best arm", "steps up to which", "Gunther"):
+    for words in ("teacher: 0.37 s", "a loop", "stay by reward", "best-arm", "steps up to which", "Gunther"):
         assert words in shown + (folder / "a.html").read_text()
 
 

@@ -13,9 +13,16 @@ from plures_client.solving import CASES, Budget, Comparison, Trial, compare
 from plures_client.solving.compare import attempt
 from plures_client.solving.report import document, laws, read
 
-CROWDS = {"maze": "walker", "simplex": "optimiser", "bandit": "gambler", "restless-bandit": "gambler"}
+CROWDS = {
+    "maze": "walker",
+    "simplex": "optimiser",
+    "bandit": "gambler",
+    "branches": "gambler",
+    "restless-bandit": "gambler",
+}
 SMALL = {
     "best-arm": {"arms": "8"},
+    "branches": {"levels": "3", "visits": "4"},
     "exploration": {"rows": "2", "columns": "2", "visits": "4"},
     "goal-search": {"rows": "2", "columns": "2", "attempts": "2"},
     "minimise": {"rounds": "2"},
@@ -27,17 +34,23 @@ WAYS = [(problem, way) for problem, case in CASES.items() for way in case.ways]
 @pytest.fixture
 def spent(monkeypatch):
     """Steps of all items that were put on queues or into runs."""
-    steps, submit, run = [], workshop.Workshop.submit, generations._run
+    steps, submit, follow, run = [], workshop.Workshop.submit, workshop.Workshop.follow, generations._run
 
     async def submitted(self, items):
         steps.append(items.total_steps)
         return await submit(self, items)
+
+    async def followed(self, label, items):
+        family = await follow(self, label, items)
+        steps.append(family.size * int(items.steps[0]))
+        return family
 
     async def ran(living, ordinals, items, *rest):
         steps.append(items.total_steps)
         return await run(living, ordinals, items, *rest)
 
     monkeypatch.setattr(workshop.Workshop, "submit", submitted)
+    monkeypatch.setattr(workshop.Workshop, "follow", followed)
     monkeypatch.setattr(generations, "_run", ran)
     return steps
 
@@ -50,9 +63,9 @@ def test_every_way_costs_what_it_says_and_no_more_than_all(crowds, spent, proble
     assert trial.is_right
     assert np.isfinite(trial.quality)
     assert trial.seconds > 0
-    # A tree that ends early, or finds no doors, spends less; and what does not divide is left over.
-    assert sum(spent) <= trial.steps <= budget.total
-    if problem != "exploration":
+    # A tree that ends early, or finds no doors, or is sure, spends less; and what does not divide is left over.
+    assert 0 < sum(spent) <= trial.steps <= budget.total
+    if problem not in ("branches", "exploration"):
         assert sum(spent) == trial.steps
         assert way == "apart" or trial.steps >= 0.9 * budget.total
 

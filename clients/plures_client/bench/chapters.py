@@ -161,7 +161,7 @@ def _parallel(found: Speedup) -> Chapter:
 
 def _problems(found: Speedup) -> Chapter:
     solved = [each for each in found.problems if each.seconds is not None]
-    rows = [["problem", "strategy", "copies", f"s to {found.settings.quality:.0%}", "steps a copy", "best quality"]]
+    rows = [["problem", "strategy", "copies", f"s to {found.settings.quality:.0%}", "steps in all", "best quality"]]
     rows += [_solved(each) for each in found.problems]
     fastest = min(solved, key=lambda each: each.seconds.median) if solved else None  # type: ignore[union-attr]
     return Chapter(
@@ -170,8 +170,9 @@ def _problems(found: Speedup) -> Chapter:
         f"{_spread(fastest.seconds)} s."  # type: ignore[arg-type]
         if fastest
         else f"Nobody reached {found.settings.quality:.0%} within the budgets tried.",
-        "Budgets grow until the median quality of the repeats, each with a seed of its own, is good enough; the time "
-        "is that of this budget alone.",
+        "Budgets of steps, the same for one copy as for many, grow until the median quality of the repeats, each on a "
+        "problem of its own, is good enough; the time is that of this budget alone. Quality is 1 where nothing is left "
+        "to be wished.",
         rows,
         [],
     )

@@ -14,7 +14,9 @@ from .problems import Solved
 from .serial import Pace
 from .speedup import Speedup
 
-SHADES = ("#f0c4b4", "#e39a80", COPIES, "#9b3f22", "#5b2412")
+SHADES = (MUTED, "#e39a80", COPIES, "#9b3f22", "#5b2412")
+MARKS = {1: "o", 10: "s", 100: "^", 1_000: "D"}
+"""By copies."""
 
 
 def draw_all(found: Speedup, folder: Path) -> dict[str, Path]:
@@ -79,26 +81,29 @@ def _scaling(axes: Any, scaling: Scaling) -> None:
 
 
 def draw_problems(path: Path, found: Speedup) -> None:
-    """Quality by seconds as the budget grows, a line for each number of copies, a panel for each way."""
-    ways = list(dict.fromkeys((each.problem, each.strategy) for each in found.problems))
+    """Quality by seconds as the budget grows, a line for each way and number of copies, a panel for each problem."""
+    problems = list(dict.fromkeys(each.problem for each in found.problems))
     figure, panels = plt.subplots(
-        1, len(ways), figsize=(max(5.6, 4.2 * len(ways)), 3.4), squeeze=False, layout="constrained"
+        1, len(problems), figsize=(max(5.6, 4.2 * len(problems)), 3.4), squeeze=False, layout="constrained"
     )
-    for axes, way in zip(panels[0], ways, strict=True):
-        _learning(axes, [each for each in found.problems if (each.problem, each.strategy) == way])
+    for axes, problem in zip(panels[0], problems, strict=True):
+        _learning(axes, [each for each in found.problems if each.problem == problem])
         axes.axhline(found.settings.quality, color=MUTED, lw=0.8, ls=":")
-        axes.set_title(f"{way[0]} by {way[1]}")
+        axes.set_title(problem)
     _save(figure, path)
 
 
 def _learning(axes: Any, solved: list[Solved]) -> None:
-    for each, colour in zip(solved, SHADES, strict=False):
+    ways = list(dict.fromkeys(each.strategy for each in solved))
+    for each in solved:
         taken = [tried.seconds.median for tried in each.tries]
         quality = np.array([[tried.quality.median, tried.quality.least, tried.quality.most] for tried in each.tries])
-        axes.fill_between(taken, quality[:, 1], quality[:, 2], color=colour, alpha=0.12, lw=0)
-        axes.plot(taken, quality[:, 0], "o-", color=colour, ms=4, label=f"{each.copies:,} copies")
-    axes.set(xscale="log", xlabel="seconds", ylabel="quality (1: the best there is)", ylim=(0, 1.05))
-    axes.legend(loc="lower right", fontsize=7)
+        colour, mark = SHADES[ways.index(each.strategy) % len(SHADES)], MARKS.get(each.copies, "o")
+        axes.fill_between(taken, quality[:, 1], quality[:, 2], color=colour, alpha=0.08, lw=0)
+        label = f"{each.strategy}, {each.copies:,}"
+        axes.plot(taken, quality[:, 0], f"{mark}-", color=colour, ms=4, lw=1, label=label)
+    axes.set(xscale="log", xlabel="seconds", ylabel="quality (1: nothing left to be wished)", ylim=(0, 1.05))
+    axes.legend(loc="lower right", fontsize=6, title="by, copies", title_fontsize=6)
 
 
 def draw_roofline(path: Path, found: Speedup) -> None:

@@ -1,48 +1,32 @@
-"""Problem speed-up: how long copies take until they have solved a shipped problem to a given quality.
+"""Problem speed-up: how long it takes until a shipped problem is solved to a given quality, by each way to work on it.
 
-A problem is tried under growing budgets, each with as many repeats as any figure, each repeat with a seed of its own.
-What counts is the first budget whose median quality is good enough.
+A way is tried under growing budgets of steps, the same for all, each with as many repeats as any figure, each repeat
+with a problem of its own. What counts is the first budget whose median quality is good enough.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..client import Client
-from ..coordinators import Halving, Particles, Pool
-from ..problems import BestArm, Portfolio, World
+from ..errors import InvalidArgument
+from ..solving import CASES, Budget, Case, Trial
+from ..solving.compare import attempt
 from ..sync.cohort import Cohort
 from .serial import Note, cohort_of
 from .settings import Settings
-from .spread import Spread, seconds
+from .spread import Spread
 
-ARMS = 1024
-RATES_SEED = 8
-SOURCES, DRIFT, ROUNDS = 64, 0.01, 6
-BUDGETS = (16, 64, 256, 1_024)
-"""Steps a copy."""
-COPIES = (1, 10, 100, 1_000, 10_000)
-MOST_STEPS = 4_000_000
-"""Of all copies in one try: beyond it, a budget is not tried."""
-
-Solve = Callable[[Cohort, int, int, int], float]
-"""(cohort, copies, budget in steps a copy, seed) → quality, of 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """A way to solve a shipped problem."""
-
-    problem: str
-    strategy: str
-    task: str
-    solve: Solve
+ALONE = frozenset(("one", "alone", "restarts"))
+"""Ways of one copy: what the others are read beside."""
+COPIES = (10, 100, 1_000)
+BUDGETS = (1_000, 4_000, 16_000, 64_000, 256_000)
+"""Steps of all copies together."""
+MOST_ALONE = 16_000
+"""Steps of one copy: beyond it, nobody would wait."""
 
 
 @dataclass(frozen=True)
 class Try:
-    """A budget of steps a copy, and what came of it by repeats."""
+    """A budget of steps, and what came of it by repeats."""
 
     budget: int
     seconds: Spread
@@ -51,7 +35,10 @@ class Try:
 
 @dataclass(frozen=True)
 class Solved:
-    """Copies on a problem. `seconds`: of the first budget with the quality wanted; None where none had it."""
+    """Copies on a problem. `seconds`: of the first budget with the quality wanted; None where none had it.
+
+    Qualities are 1 where nothing is left to be wished, and 0 where as much as a problem's scale has is.
+    """
 
     problem: str
     strategy: str
@@ -66,61 +53,51 @@ class Solved:
         return max(tried.quality.median for tried in self.tries)
 
 
-def best_arm_by_halving(cohort: Cohort, copies: int, budget: int, seed: int) -> float:
-    """The best of 1,024 arms, most of which pay seldom and few often."""
-    rates = np.random.default_rng(RATES_SEED).beta(1, 4, size=ARMS)
-    return cohort.solve(Halving(ordinals=range(copies)), BestArm(rates, pulls=budget, seed=seed)).quality
-
-
-def portfolio_by(strategy: Callable[[int], Particles | Pool]) -> Solve:
-    """Sources that drift, of which each copy watches two: how good those are that copies choose in the last round."""
-
-    def solve(cohort: Cohort, copies: int, budget: int, seed: int) -> float:
-        world = World(SOURCES, DRIFT, seed)
-        problem = Portfolio(world, copies=copies, steps=max(1, budget // ROUNDS), rounds=ROUNDS, seed=seed)
-        return cohort.solve(strategy(seed), problem).quality
-
-    return solve
-
-
-STRATEGIES = (
-    Strategy("best arm", "Halving", "bandit", best_arm_by_halving),
-    Strategy("portfolio", "Particles", "restless-bandit",
-             portfolio_by(lambda seed: Particles(rounds=ROUNDS, share=0.4, seed=seed))),
-    Strategy("portfolio", "Pool", "restless-bandit", portfolio_by(lambda seed: Pool(rounds=ROUNDS, seed=seed))),
-)  # fmt: skip
-
-
 def measure(client: Client, settings: Settings, note: Note) -> list[Solved]:
-    """Every shipped strategy whose task the student can do, by growing numbers of copies."""
-    student, tasks = client.students.get(settings.student), {task.name: task for task in client.tasks.list()}
-    fits = [
-        each for each in STRATEGIES
-        if each.task in tasks and tasks[each.task].action_space == student.action_space
-        and tasks[each.task].observation_space == student.observation_space
-    ]  # fmt: skip
+    """Every way to work on every problem whose task the student can do, by growing numbers of copies."""
+    fitting = {name: case for name, case in CASES.items() if _fits(client, settings.student, case.task)}
     copies = [count for count in COPIES if count <= max(settings.sizes)]
-    if not fits:
+    if not fitting:
         return []
-    with cohort_of(client, settings, copies[-1]) as (cohort, _):
-        return [_solved(cohort, settings, each, count, note) for each in fits for count in copies]
+    with cohort_of(client, settings, max([1, *copies])) as (cohort, _):
+        found = [
+            _solved(cohort, settings, name, way, count, note)
+            for name, case in fitting.items()
+            for way in case.ways
+            for count in ([1] if way in ALONE else copies)
+        ]
+    return [each for each in found if each.tries]
 
 
-def _solved(cohort: Cohort, settings: Settings, way: Strategy, copies: int, note: Note) -> Solved:
+def _fits(client: Client, student: str, task: str) -> bool:
+    known, asked = client.students.get(student), {each.name: each for each in client.tasks.list()}
+    spaces = (known.observation_space, known.action_space)
+    return task in asked and (asked[task].observation_space, asked[task].action_space) == spaces
+
+
+def _solved(cohort: Cohort, settings: Settings, problem: str, way: str, copies: int, note: Note) -> Solved:
     tries: list[Try] = []
-    for budget in BUDGETS:
-        if tries and (budget * copies > MOST_STEPS or tries[-1].quality.median >= settings.quality):
-            break
-        note(f"problems: {way.problem} by {copies:,} copies, {budget} steps each")
-        tries.append(_try(cohort, settings, way, copies, budget))
+    for total in BUDGETS:
+        is_enough = bool(tries) and tries[-1].quality.median >= settings.quality
+        if is_enough or total < copies or (way in ALONE and total > MOST_ALONE):
+            continue
+        note(f"problems: {problem} by {way}, {copies:,} copies, {total:,} steps in all")
+        tried = _try(cohort, settings, problem, way, Budget(copies, total // copies, settings.seed))
+        tries += [tried] if tried else []
     good = [tried.seconds for tried in tries if tried.quality.median >= settings.quality]
-    return Solved(way.problem, way.strategy, copies, settings.quality, tries, good[0] if good else None)
+    return Solved(problem, way, copies, settings.quality, tries, good[0] if good else None)
 
 
-def _try(cohort: Cohort, settings: Settings, way: Strategy, copies: int, budget: int) -> Try:
-    qualities: list[float] = []
-    taken = [
-        seconds(lambda seed=seed: qualities.append(way.solve(cohort, copies, budget, seed)))  # type: ignore[misc]
-        for seed in range(settings.seed, settings.seed + settings.repeats)
-    ]
-    return Try(budget, Spread.of(taken), Spread.of(qualities))
+def _try(cohort: Cohort, settings: Settings, problem: str, way: str, budget: Budget) -> Try | None:
+    """None where the budget is too small for that way to begin."""
+    seeds = range(settings.seed, settings.seed + settings.repeats)
+    try:
+        trials = [attempt(cohort, problem, way, Budget(budget.copies, budget.steps, seed), {}) for seed in seeds]
+    except InvalidArgument:
+        return None
+    qualities = [_quality(CASES[problem], trial) for trial in trials]
+    return Try(budget.total, Spread.of([trial.seconds for trial in trials]), Spread.of(qualities))
+
+
+def _quality(case: Case, trial: Trial) -> float:
+    return max(0.0, 1 - case.regret(trial.quality))

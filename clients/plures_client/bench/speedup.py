@@ -107,6 +107,6 @@ def _measurements(found: Speedup) -> dict[str, Spread]:
                 times[f"{kind} scaling, {each.copies:,} copies, s an item"] = each.seconds.divided(each.items)
     for solved in found.problems:
         for tried in solved.tries:
-            name = f"{solved.problem} by {solved.strategy}, {solved.copies:,} copies, {tried.budget} steps each, s"
+            name = f"{solved.problem} by {solved.strategy}, {solved.copies:,} copies, {tried.budget:,} steps, s"
             times[name] = tried.seconds
     return times

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..solving import Budget, Comparison, Plan
     from ..sync import Cohort
 
-PROBLEMS = ("best-arm", "exploration", "goal-search", "minimise", "portfolio")
+PROBLEMS = ("best-arm", "branches", "exploration", "goal-search", "minimise", "portfolio")
 
 
 def setting(text: str) -> tuple[str, str]:

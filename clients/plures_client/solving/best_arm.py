@@ -34,7 +34,8 @@ def chance(budget: Budget, settings: Any) -> float:
 
 
 def _rates(budget: Budget, settings: Any) -> NDArray[np.float64]:
-    return np.random.default_rng([budget.seed, 8]).beta(1, 4, settings["arms"])
+    rates: NDArray[np.float64] = np.random.default_rng([budget.seed, 8]).beta(1, 4, settings["arms"])
+    return rates
 
 
 def _problem(budget: Budget, settings: Any, pulls: int) -> BestArm:

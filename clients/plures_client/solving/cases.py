@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from ..errors import InvalidArgument
-from . import best_arm, exploration, goal_search, minimise, portfolio
+from . import best_arm, branches, exploration, goal_search, minimise, portfolio
 from .plan import Budget, Plan
 
 Settings: TypeAlias = Mapping[str, Any]
@@ -62,6 +62,7 @@ def _case(part: ModuleType) -> Case:
 
 CASES: dict[str, Case] = {
     "best-arm": _case(best_arm),
+    "branches": _case(branches),
     "exploration": _case(exploration),
     "goal-search": _case(goal_search),
     "minimise": _case(minimise),

@@ -51,13 +51,16 @@ class Simplex:
 
     def place(self, action: int) -> Real:
         """Where an action would have the function looked at, [D]."""
+        place_D: Real
         if self.sight == WAITING:
-            return self._vertices_VD[self._waiting()]
+            place_D = self._vertices_VD[self._waiting()]
+            return place_D
         if action == SHRINK:
-            return self._shrunk()[1]
+            place_D = self._shrunk()[1]
+            return place_D
         vertices_VD, _ = self._settled() if action == REFLECT else (self._vertices_VD, self._values_V)
         centroid_D = vertices_VD[:-1].mean(axis=0)
-        place_D: Real = centroid_D + self._coefficients.away[action] * (centroid_D - vertices_VD[-1])
+        place_D = centroid_D + self._coefficients.away[action] * (centroid_D - vertices_VD[-1])
         return place_D
 
     def take(self, action: int, value: float) -> float:
