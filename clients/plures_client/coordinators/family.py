@@ -12,9 +12,13 @@ class Family:
     """Grows with what each result says was asked for; full when there is a result of everything."""
 
     def __init__(self, items: int, columns: tuple[str, ...]) -> None:
-        self._columns = columns
+        self._roots, self._columns = items, columns
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin with no results again."""
         self._batches: list[ResultBatch] = []
-        self.size, self.filled = items, 0
+        self.size, self.filled = self._roots, 0
 
     @property
     def is_full(self) -> bool:

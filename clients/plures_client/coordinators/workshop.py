@@ -28,12 +28,19 @@ from .tray import Tray
 WATCH_S = 1.0
 
 
+class _Lost(Exception):
+    """The queue is there, but begun anew: what was on it is not."""
+
+
 class Workshop:
     """Opened by its first items, and gone at the end of `async with`, whatever happened: nothing stays leased.
 
     A connection that breaks is taken up again: items are submitted under the same id, results read on from the last
     one seen, so that each item is done once. For the same reason a coordinator that goes on by another's manifest,
     and submits what that one did, finds what is done already, and waits for the rest.
+
+    When the queue's store comes back empty, submissions that lack results are made again under the ids they had;
+    results that were there by then stay, and none is taken twice.
     """
 
     def __init__(
@@ -52,7 +59,9 @@ class Workshop:
         self._attached = False
         self._submitted = self._submissions = 0
         self._cursor = ""
-        self._open: list[Tray] = []
+        self._incarnation = ""
+        self._was_lost = False
+        self._open: dict[str, Tray] = {}
         self._early: list[ResultBatch] = []
 
     async def __aenter__(self) -> Self:
@@ -78,10 +87,11 @@ class Workshop:
         tray = Tray(numbered, (await self._cohort.task(items.task)).summary)
         # What may be on the server is on record first.
         self._manifest.agree(self._submissions, numbered.digest())
-        await self._enqueue(numbered)
+        submit_id = f"from-{self._submitted}"
+        await self._enqueue(numbered, submit_id)
         self._submitted += len(items)
         self._submissions += 1
-        self._open.append(tray)
+        self._open[submit_id] = tray
         early, self._early = self._early, []
         for batch in early:
             self._deal(batch)
@@ -94,17 +104,32 @@ class Workshop:
         """
         family = Family(len(items), (await self._cohort.task(items.task)).summary)
         self._manifest.agree(self._submissions, items.digest())
-        await self._enqueue(items)
-        await self._wait(lambda: self._fill(family, family.put, label))
+        await self._enqueue(items, "from-0")
+
+        async def begin_anew() -> None:
+            # Who asked for what is gone with the queue; items that are done again ask for the same.
+            family.clear()
+            await self._enqueue(items, "from-0")
+
+        await self._wait(lambda: self._fill(family, family.put, label), begin_anew)
         return family
 
     async def collect(self, label: str, tray: Tray) -> Results:
         """Wait until the tray is full; raises what `do` raises."""
-        await self._wait(lambda: self._fill(tray, self._deal, label))
-        self._open.remove(tray)
+        await self._wait(lambda: self._fill(tray, self._deal, label), self._submit_again)
+        self._open = {submit_id: other for submit_id, other in self._open.items() if other is not tray}
         return tray.results()
 
-    async def _wait(self, fill: Callable[[], Awaitable[None]]) -> None:
+    async def _wait(self, fill: Callable[[], Awaitable[None]], begin_anew: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await self._watched(fill)
+            except (NotFound, _Lost):
+                self._cursor = self._incarnation = ""
+                self._was_lost = True
+                await begin_anew()
+
+    async def _watched(self, fill: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(self._watch())
@@ -113,9 +138,20 @@ class Workshop:
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _enqueue(self, items: Items) -> None:
+    async def _submit_again(self) -> None:
+        self._early = []
+        for submit_id, tray in self._open.items():
+            tray.expects_again()
+            await self._enqueue(tray.items, submit_id)
+
+    async def _enqueue(self, items: Items, submit_id: str) -> None:
         self._opened = True
-        await persist(lambda: self._queue.enqueue(items, submit_id=f"from-{self._submitted}"))
+        await persist(lambda: self._queue.enqueue(items, submit_id=submit_id))
+        while not self._incarnation:
+            try:
+                self._incarnation = (await persist(self._queue.stats)).incarnation
+            except NotFound:
+                await persist(lambda: self._queue.enqueue(items, submit_id=submit_id))
         if not self._attached:
             # The queue is our own: who works it already was attached by an attempt whose answer was lost.
             with suppress(AlreadyExists):
@@ -137,12 +173,13 @@ class Workshop:
         is_early = batch.item >= self._submitted
         if is_early.any():
             self._early.append(batch.rows(is_early))
-        for tray in self._open:
+        for tray in self._open.values():
             held = tray.holds(batch.item)
             if held.any():
                 tray.put(batch.rows(held))
             is_early |= held
-        if not is_early.all():
+        # After a loss results are read from the first one on, also of what was submitted before the loss was noticed.
+        if not is_early.all() and not self._was_lost:
             raise DataLoss(f"a result came for item {batch.item[is_early.argmin()]}, which was not asked for now")
 
     async def _watch(self) -> None:
@@ -152,6 +189,8 @@ class Workshop:
             if not self._attached:
                 continue
             stats = await persist(self._queue.stats)
+            if stats.incarnation != self._incarnation:
+                raise _Lost
             if stats.dead:
                 raise ServerError(f"{stats.dead} items were given up: {stats.last_error}")
             if self._cohort.name not in stats.attached:
