@@ -85,7 +85,7 @@ def recovery_outside() -> str:
 def seeds() -> str:
     rows = [
         (
-            f"{row['teacher'].replace('_', ' ')}: {member['member'].replace('_', ' ')}",
+            f"{row['teacher'].replace('_', ' ')}, {row.get('seed', 0)}: {member['member'].replace('_', ' ')}",
             f"{member['nll']:.4f}",
             "{mean:.4f} ({low:.4f}, {high:.4f})".format(**member["behind_best"]),
             f"{member['share']['mean']:.2f}",
@@ -95,7 +95,9 @@ def seeds() -> str:
         for row in result("seeds")["rows"]
         for member in row["members"]
     ]
-    return table(["teacher: member", "nll", "behind the best (95 %)", "share", "parameters", "state, bytes"], rows)
+    return table(
+        ["teacher, training seed: member", "nll", "behind the best (95 %)", "share", "parameters", "state, bytes"], rows
+    )
 
 
 def horizon() -> str:

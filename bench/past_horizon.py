@@ -81,8 +81,8 @@ CASES = {
 
 def config_of(case: Case, member: str) -> StudentConfig:
     """Fast weights of the case's shape; or a context as long as the recording, and as many slow weights."""
-    spaces = case.world.observation_space, case.world.action_space
-    learning = StudentConfig(*spaces, case.rule, heads=case.heads, **case.sizes)
+    sizes = {"heads": case.heads, **case.sizes}
+    learning = StudentConfig(case.world.observation_space, case.world.action_space, case.rule, **sizes)
     if member == case.rule:
         return learning
     return with_parameters(replace(learning, rule="context", heads=2, window=case.steps), parameters(learning))

@@ -17,7 +17,7 @@ def scan(inputs: Inputs, state_BHS: Tensor, normalize: bool) -> tuple[Tensor, Te
     if normalize:
         q_BTHK, k_BTHK = unit(q_BTHK), unit(k_BTHK)
     K, V = k_BTHK.size(-1), v_BTHV.size(-1)
-    old_BHVK, old_BHK = state_BHS[..., : V * K].unflatten(-1, (V, K)), state_BHS[..., V * K :]
+    old_BHVK, old_BHK = state_BHS[..., : V * K].reshape(*state_BHS.shape[:2], V, K), state_BHS[..., V * K :]
     w_BTHK = written(k_BTHK, beta_BTH)
     sums_BTHVK = old_BHVK[:, None] + (v_BTHV[..., None] * w_BTHK[..., None, :]).cumsum(1)
     counts_BTHK = old_BHK[:, None] + w_BTHK.cumsum(1)
