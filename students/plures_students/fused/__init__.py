@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..model import Inputs, Student
 from .kernel import scratch_floats, step_kernel
-from .packing import pack, shape_of
+from .packing import extents_of, pack
 
 RULES = ("gated_delta",)
 
@@ -36,20 +36,22 @@ class FusedStep:
 
     def __init__(self, student: Student) -> None:
         self._student = student
-        self._shape = shape_of(student)
+        config = student.config
+        self._extents = extents_of(config)
+        self._scratch_floats = scratch_floats(config.width, self._extents)
         self._weights = pack(student)
-        self._kernel = step_kernel(self._shape)
+        self._kernel = step_kernel(config.width, config.key_width, config.value_width)
 
     @torch.inference_mode()
     def __call__(self, pages: Tensor, read_B: Tensor, write_B: Tensor, inputs: Inputs) -> Tensor:
         encoded_BI = self._student.encode(inputs)
         B = len(encoded_BI)
-        logits_BA = torch.empty(B, self._shape.actions)
-        scratch_TS = torch.empty(get_num_threads(), scratch_floats(self._shape))
+        logits_BA = torch.empty(B, self._extents.actions)
+        scratch_TS = torch.empty(get_num_threads(), self._scratch_floats)
         require_slots(len(pages), read_B, write_B)
         read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
         self._kernel(
-            B, view(pages), view(encoded_BI), self._weights.data_ptr(), view(read_B), view(write_B),
+            B, self._extents, view(pages), view(encoded_BI), self._weights.data_ptr(), view(read_B), view(write_B),
             view(logits_BA), view(scratch_TS),
         )  # fmt: skip
         return logits_BA

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding  # type: ignore[import-untyped]
-from numba import get_thread_id, int64, njit, prange, void  # type: ignore[attr-defined]
+from numba import get_thread_id, int64, njit, prange, types, void  # type: ignore[attr-defined]
 from plures_kernels.directions import query_and_key
 from plures_kernels.matrix import token
 from plures_kernels.matrix.token import Token, advance
@@ -35,47 +35,47 @@ from plures_kernels.simd import (
 from . import linear as linear_file
 from . import packing
 from .linear import add_linear, linear, normalize, square_relu, to_rates
-from .packing import PANEL, Shape, padded
+from .packing import PANEL, Extents, padded
 
 # As many rows as there are registers for the sums of a panel, with some left for the panel itself.
 ROWS = 16 if binding.get_host_cpu_features().get("avx512f") else 4
 ZERO = np.float32(0)
+filled_up: Any = njit(padded)
 
 
-def scratch_floats(shape: Shape) -> int:
+def scratch_floats(width: int, extents: Extents) -> int:
     """Of one thread: for each row its stream, that normalised, gates, reads, hidden units, logits, and inputs."""
-    hidden, logits = padded(shape.mlp_width), padded(shape.actions)
-    return ROWS * (2 * shape.width + shape.gates + shape.reads + hidden + logits + shape.inputs)
+    hidden, logits = padded(extents.hidden), padded(extents.actions)
+    return ROWS * (2 * width + extents.gates + extents.reads + hidden + logits + extents.inputs)
 
 
 @cache
-def step_kernel(shape: Shape) -> Callable[..., None]:
-    """The step, compiled for students of this shape, from encoded inputs to logits; pages change in place."""
+def step_kernel(D: int, K: int, V: int) -> Callable[..., None]:
+    """The step, from encoded inputs to logits, for students of D channels whose memories are V × K.
+
+    All else that a student may vary in is told at each call, so that most need nothing compiled for them. Pages change
+    in place.
+    """
     sources = fingerprint(__file__, linear_file.__file__, packing.__file__, token.__file__)
-    R, D, H, K, V, F = ROWS, shape.width, shape.heads, shape.key_width, shape.value_width, shape.mlp_width
-    rows_of_state = rows_at_a_time(V, K)
-    layers, inputs, actions = shape.layers, shape.inputs, shape.actions
-    gates, reads, hidden, logits = shape.gates, shape.reads, padded(F), padded(actions)
-    stream_bytes, gate_bytes, read_bytes, hidden_bytes, logit_bytes, input_bytes = (
-        FLOAT_BYTES * floats for floats in (D, gates, reads, hidden, logits, inputs)
-    )
-    to_directions_end = FLOAT_BYTES * padded(shape.directions)
-    embed_weights, gate_weights, merge_weights, up_weights, down_weights = (
-        FLOAT_BYTES * floats
-        for floats in (shape.embed_floats, shape.gate_floats, shape.merge_floats, shape.up_floats, shape.down_floats)
-    )
+    R, rows_of_state, stream_bytes = ROWS, rows_at_a_time(V, K), FLOAT_BYTES * D
     slots, matrix = view_type(1), view_type(2)
+    told = types.NamedUniTuple(int64, len(Extents._fields), Extents)  # type: ignore[no-untyped-call]
 
     @njit(
-        void(int64, matrix, matrix, int64, slots, slots, matrix, matrix),
+        void(int64, told, matrix, matrix, int64, slots, slots, matrix, matrix),
         cache=True, parallel=True, nogil=True,
     )  # fmt: skip
     def kernel(
-        B: int, pages_NP: Any, encoded_BI: Any, weights: int, read_B: Any, write_B: Any, logits_BA: Any, scratch_TS: Any
-    ) -> None:
+        B: int, extents: Any, pages_NP: Any, encoded_BI: Any, weights: int, read_B: Any, write_B: Any, logits_BA: Any,
+        scratch_TS: Any,
+    ) -> None:  # fmt: skip
         assert sources
+        hidden, logits, H = filled_up(extents.hidden), filled_up(extents.actions), extents.heads
+        gate_bytes, read_bytes = FLOAT_BYTES * extents.gates, FLOAT_BYTES * extents.reads
+        hidden_bytes, logit_bytes = FLOAT_BYTES * hidden, FLOAT_BYTES * logits
+        rates = FLOAT_BYTES * extents.directions
         for group in prange((B + R - 1) // R):
-            first, w = int64(group) * R, weights
+            first = int64(group) * R
             tile, row, whole = zeros(R, PANEL), zeros(1, PANEL), zeros(1, D)
             x = at(scratch_TS, get_thread_id())
             unit = x + R * stream_bytes
@@ -84,29 +84,24 @@ def step_kernel(shape: Shape) -> Callable[..., None]:
             hidden_at = reads_at + R * read_bytes
             logits_at = hidden_at + R * hidden_bytes
             inputs_at = logits_at + R * logit_bytes
-            gather(encoded_BI, first, B, inputs, inputs_at, R)
-            linear(inputs_at, input_bytes, inputs, w, D, x, tile, row)
-            w += embed_weights
-            for layer in range(layers):
+            gather(encoded_BI, first, B, extents.inputs, inputs_at, R)
+            w = linear(inputs_at, FLOAT_BYTES * extents.inputs, extents.inputs, weights, D, x, tile, row)
+            for layer in range(extents.layers):
                 normalize(x, unit, stream_bytes, R, whole)
-                linear(unit, stream_bytes, D, w, gates, gates_at, tile, row)
-                to_rates(gates_at, gate_bytes, to_directions_end, tile)
-                w += gate_weights
+                w = linear(unit, stream_bytes, D, w, extents.gates, gates_at, tile, row)
+                to_rates(gates_at, gate_bytes, rates, tile)
                 remember(
-                    gates_at, gate_bytes, to_directions_end, reads_at, first, B, H, V, pages_NP, layer * H,
-                    read_B, write_B, R, zeros(1, K), zeros(rows_of_state, K), zeros(1, 1),
+                    gates_at, gate_bytes, rates, reads_at, first, B, H, V, pages_NP, layer * H, read_B, write_B, R,
+                    zeros(1, K), zeros(rows_of_state, K), zeros(1, 1),
                 )  # fmt: skip
-                add_linear(reads_at, read_bytes, reads, w, D, x, tile, row)
-                w += merge_weights
+                w = add_linear(reads_at, read_bytes, extents.reads, w, D, x, tile, row)
                 normalize(x, unit, stream_bytes, R, whole)
-                linear(unit, stream_bytes, D, w, hidden, hidden_at, tile, row)
+                w = linear(unit, stream_bytes, D, w, hidden, hidden_at, tile, row)
                 square_relu(hidden_at, hidden_bytes, tile)
-                w += up_weights
-                add_linear(hidden_at, hidden_bytes, F, w, D, x, tile, row)
-                w += down_weights
+                w = add_linear(hidden_at, hidden_bytes, extents.hidden, w, D, x, tile, row)
             normalize(x, unit, stream_bytes, R, whole)
             linear(unit, stream_bytes, D, w, logits, logits_at, tile, row)
-            scatter(logits_at, logit_bytes, logits_BA, first, B, actions, R)
+            scatter(logits_at, logit_bytes, logits_BA, first, B, extents.actions, R)
 
     return kernel
 

@@ -50,21 +50,23 @@ def product(x: Any, x_stride: Any, inputs: Any, weights: Any, weights_stride: An
 
 
 @njit
-def linear(x: Any, x_stride: Any, inputs: Any, weights: Any, outputs: Any, out: Any, tile: Any, row: Any) -> None:
-    """out ← bias + x W."""
+def linear(x: Any, x_stride: Any, inputs: Any, weights: Any, outputs: Any, out: Any, tile: Any, row: Any) -> Any:
+    """out ← bias + x W; returns where the next map's weights begin."""
     stride = outputs * FLOAT_BYTES
     for o in range(0, stride, PANEL_BYTES):
         bias = stacked(load(weights + o, 0, row), tile)
         store(out + o, stride, product(x, x_stride, inputs, weights + stride + o, stride, bias, row))
+    return weights + (1 + inputs) * stride
 
 
 @njit
-def add_linear(x: Any, x_stride: Any, inputs: Any, weights: Any, outputs: Any, out: Any, tile: Any, row: Any) -> None:
-    """out ← out + bias + x W."""
+def add_linear(x: Any, x_stride: Any, inputs: Any, weights: Any, outputs: Any, out: Any, tile: Any, row: Any) -> Any:
+    """out ← out + bias + x W; returns where the next map's weights begin."""
     stride = outputs * FLOAT_BYTES
     for o in range(0, stride, PANEL_BYTES):
         start = plus_scaled(stacked(load(weights + o, 0, row), tile), ONE, load(out + o, stride, tile))
         store(out + o, stride, product(x, x_stride, inputs, weights + stride + o, stride, start, row))
+    return weights + (1 + inputs) * stride
 
 
 @njit

@@ -5,11 +5,12 @@ whole panels. The gain of the normalisation before it is multiplied into the mat
 panels of their own.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ..config import StudentConfig
 from ..model import Memory, Mlp, Student
 
 PANEL = 16
@@ -21,59 +22,26 @@ def padded(outputs: int) -> int:
     return -(-outputs // PANEL) * PANEL
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The extents that a fused step is compiled for."""
+class Extents(NamedTuple):
+    """What a fused step is told of a student when it runs; all but `layers` and `heads` are floats of a row."""
 
     inputs: int
-    width: int
     layers: int
     heads: int
-    key_width: int
-    value_width: int
-    mlp_width: int
+    directions: int
+    """Queries, keys and values, filled up to panels; decays and learning rates follow."""
+    gates: int
+    """All of these, filled up to panels."""
+    reads: int
+    hidden: int
     actions: int
 
-    @property
-    def directions(self) -> int:
-        """Floats of queries, keys and values; the gates begin at the next panel."""
-        return self.heads * (2 * self.key_width + self.value_width)
 
-    @property
-    def gates(self) -> int:
-        """Floats of a row's queries, keys, values, decays and learning rates."""
-        return padded(self.directions) + padded(2 * self.heads)
-
-    @property
-    def reads(self) -> int:
-        return self.heads * self.value_width
-
-    @property
-    def embed_floats(self) -> int:
-        return (1 + self.inputs) * self.width
-
-    @property
-    def gate_floats(self) -> int:
-        return (1 + self.width) * self.gates
-
-    @property
-    def merge_floats(self) -> int:
-        return (1 + self.reads) * self.width
-
-    @property
-    def up_floats(self) -> int:
-        return (1 + self.width) * padded(self.mlp_width)
-
-    @property
-    def down_floats(self) -> int:
-        return (1 + self.mlp_width) * self.width
-
-
-def shape_of(student: Student) -> Shape:
-    config = student.config
-    return Shape(
-        config.input_width, config.width, config.layers, config.heads, config.key_width, config.value_width,
-        config.mlp_width, config.actions,
+def extents_of(config: StudentConfig) -> Extents:
+    directions = padded(config.heads * (2 * config.key_width + config.value_width))
+    return Extents(
+        config.input_width, config.layers, config.heads, directions, directions + padded(2 * config.heads),
+        config.heads * config.value_width, config.mlp_width, config.actions,
     )  # fmt: skip
 
 
