@@ -3,7 +3,7 @@
 For each teacher, a student whose fast weights change and one that attends to its last H steps alone (a frozen
 transformer, as in Laskin et al. 2022, arXiv:2210.14215), with as many slow weights, are trained alike on the first H
 steps of lives. Then copies of both live 10 H steps. `floor` is the teacher's divergence from itself with another seed.
-UCB1 has two cases: the default rule's, and that of the rule that counts.
+Bandits have two cases each: the default rule's, and that of the rule that counts.
 
     python bench/past_horizon.py --work out/past_horizon --json bench/results/past_horizon.json
 
@@ -74,6 +74,19 @@ CASES = {
         rate=1e-2,
     ),
     "thompson": Case(Bandit(5), Thompson(), 100, heads=2),
+    "thompson_counted": Case(
+        Bandit(5),
+        Thompson(),
+        100,
+        heads=2,
+        lives=600,
+        shown=2000,
+        training=800,
+        batch=1500,
+        rule="average",
+        sizes={"layers": 1, "mlp_width": 16},
+        rate=1e-2,
+    ),
     "q_learner": Case(_ROOM, QLearner(0.3, 0.9), 300, heads=4),
     "dqn": Case(_ROOM, Dqn(), 200, heads=4, lives=32, shown=400, training=400),
 }
