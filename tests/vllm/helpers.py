@@ -1,5 +1,7 @@
 """Small students with a language-model head, and what vLLM is told for tests."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -42,3 +44,10 @@ def byte_student() -> Student:
 def saved(folder: Path, student: Student) -> Path:
     save_checkpoint(folder, student, {"seconds_per_decision": None, "horizon": 1000})
     return folder
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.005)

@@ -22,6 +22,12 @@ def state(value: float = 1.0, model: str = "m", pending: tuple[int, ...] = ()) -
     return State(Facts(model, 7, pending).renewed(), tensors)
 
 
+def files(states: StateFolder) -> list[str]:
+    """What there is of states, whole or half."""
+    found = (path for path in states.path.rglob("*") if path.suffix in (".state", ".partial"))
+    return sorted(str(path.relative_to(states.path)) for path in found)
+
+
 @pytest.fixture
 def states(tmp_path: Path) -> StateFolder:
     return StateFolder(tmp_path / "states")
@@ -52,7 +58,7 @@ def test_an_unknown_name_is_said(states: StateFolder) -> None:
     for call in (states.load, states.facts, states.delete, lambda name: states.fork(name, "b")):
         with pytest.raises(UnknownState, match="there is no state 'nobody'"):
             call("nobody")
-    assert list(states.path.iterdir()) == []
+    assert states.names() == files(states) == []
 
 
 @pytest.mark.parametrize("place", [8, 60, -1])
@@ -91,7 +97,7 @@ def test_a_save_that_fails_leaves_the_state_before(states: StateFolder, monkeypa
     with pytest.raises(StorageFailed, match="No space left"):
         states.save("joe", state(2))
     assert torch.equal(states.load("joe").tensors["layers.0.0"], torch.ones(2, 3))
-    assert [path.name for path in states.path.iterdir()] == ["joe.state"]
+    assert files(states) == ["joe.state"]
 
 
 def test_what_a_crash_left_half_written_is_no_state_and_is_cleared(states: StateFolder) -> None:

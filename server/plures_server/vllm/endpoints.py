@@ -6,6 +6,7 @@ GET    /v1/states/NAME            one state
 DELETE /v1/states/NAME
 GET    /v1/states/NAME/file       the state, to be kept elsewhere
 PUT    /v1/states/NAME/file       such a file, to go on from here
+POST   /v1/states:sync            have all states on the disk before this is answered
 """
 
 import asyncio
@@ -49,6 +50,7 @@ class StateEndpoints:
         app.add_exception_handler(PluresError, _refuse)
         app.get("/v1/states")(self.list)
         app.post("/v1/states")(self.create)
+        app.post("/v1/states:sync")(self.sync)
         app.get("/v1/states/{name}")(self.get)
         app.delete("/v1/states/{name}")(self.delete)
         app.get("/v1/states/{name}/file")(self.export)
@@ -78,6 +80,10 @@ class StateEndpoints:
         else:
             await asyncio.to_thread(self.folder.merge, sources, name, weights)
         return await self._told(name)
+
+    async def sync(self) -> dict[str, Any]:
+        await asyncio.to_thread(self.folder.sync)
+        return {"synced": True}
 
     async def get(self, name: str) -> dict[str, Any]:
         return await self._told(name)

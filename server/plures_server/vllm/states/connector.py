@@ -22,16 +22,14 @@ from .fingerprint import fingerprint
 from .folder import StateFolder
 from .orders import Orders, Outcomes
 from .scheduling import Scheduling
-from .working import Working
-
-DEFAULT_MEMORY_MB = 256
+from .working import Keeping, Working
 
 
 class NamedStateConnector(KVConnectorBase_V1, SupportsHMA):
     """For attention-free models on one worker, with prefix caching off.
 
-    kv_connector_extra_config: `folder` of the states; `memory_mb` that are kept in memory as well, 256 when not given;
-    `disk_mb` that they may take on the disk, no limit when not given.
+    kv_connector_extra_config: `folder` of the states; `disk_mb` that they may take, no limit when not given; and what
+    `Keeping` says of the rest.
     """
 
     def __init__(self, vllm_config: Any, role: KVConnectorRole, kv_cache_config: Any) -> None:
@@ -45,7 +43,7 @@ class NamedStateConnector(KVConnectorBase_V1, SupportsHMA):
             self._scheduling = Scheduling(folder, model, vllm_config.model_config.max_model_len, page_bytes)
         else:
             self._layers: list[str] = []
-            self._working = Working(folder, model, int(float(extra.get("memory_mb", DEFAULT_MEMORY_MB)) * 2**20))
+            self._working = Working(folder, model, Keeping.of(extra))
 
     # What the scheduler asks.
 

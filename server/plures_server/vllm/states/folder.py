@@ -1,9 +1,7 @@
 """A folder of named states: every change appears whole or not at all, whichever process makes it, whenever it dies."""
 
-import os
+import logging
 import re
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +11,11 @@ from torch import Tensor
 
 from ...durable.lock import held
 from ...errors import AlreadyExists, DataFolderInUse, StorageFailed
-from .errors import StateMismatch, UnknownState
-from .state_file import Facts, State, encode, read_facts, read_state, sync_folder, write
+from .errors import DamagedState, StateMismatch, UnknownState
+from .shelf import Shelf
+from .state_file import Facts, State, encode, read_facts, read_state
 
-SUFFIX = ".state"
+log = logging.getLogger("vllm.plures")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -37,21 +36,23 @@ class StateFolder:
     """
 
     def __init__(self, path: Path, limit_bytes: int | None = None) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
         self.limit_bytes = limit_bytes
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._shelf = Shelf(path)
 
     @contextmanager
     def served(self) -> Iterator[None]:
-        """Hold the folder as its one server, and clear what an earlier one left half written.
+        """Hold the folder as its one server. What an earlier one left half written is cleared, and what was lost with
+        the machine's power gives way to the state before.
 
         DataFolderInUse: another server has it.
         """
         try:
             lock = held(self.path / ".server")
             with lock:
-                for partial in self.path.glob(".*.partial"):
-                    partial.unlink(missing_ok=True)
+                for name in self._shelf.recover(_is_whole):
+                    log.warning("the last save of state %s did not reach the disk; it is as it was before", name)
                 yield
         except DataFolderInUse:
             raise DataFolderInUse(
@@ -59,42 +60,44 @@ class StateFolder:
             ) from None
 
     def names(self) -> list[str]:
-        return sorted(entry.name.removesuffix(SUFFIX) for entry in os.scandir(self.path) if _is_state(entry.name))
+        return sorted(self._shelf.names())
 
     @property
     def nbytes(self) -> int:
         """What all states take on the disk."""
-        total = 0
-        for entry in os.scandir(self.path):
-            if _is_state(entry.name):
-                try:
-                    total += entry.stat().st_size
-                except FileNotFoundError:
-                    continue  # deleted meanwhile
-        return total
+        return self._shelf.nbytes
 
     def has(self, name: str) -> bool:
-        return self._file(name).exists()
+        return self._shelf.has(check_name(name))
 
     def facts(self, name: str) -> Facts:
         """UnknownState, DamagedState."""
         with _known(name):
-            return read_facts(self._file(name))
+            return self._shelf.read(check_name(name), read_facts)
 
     def load(self, name: str, model: str | None = None) -> State:
         """The state; StateMismatch when it is not one of the model. UnknownState, DamagedState."""
         with _known(name):
-            state = read_state(self._file(name))
+            state = self._shelf.read(check_name(name), read_state)
         if model is not None:
             require_model(name, state.facts, model)
         return state
 
-    def save(self, name: str, state: State) -> None:
-        """Publish a state under a name, in the place of the one before. StorageFailed."""
-        file, data = self._file(name), encode(state)
+    def save(self, name: str, state: State, durable: bool = True) -> None:
+        """Publish a state under a name, in the place of the one before. StorageFailed.
+
+        One that is not durable outlives the death of every process, but before the next `sync` not a loss of power:
+        the state of that name that was on the disk is then there again.
+        """
+        data = encode(state)
         self.require_room(len(data))
         with _storing():
-            write(file, data)
+            self._shelf.put(check_name(name), data, durable)
+
+    def sync(self) -> None:
+        """Have every state that is there now on the disk. StorageFailed."""
+        with _storing():
+            self._shelf.sync()
 
     def require_room(self, nbytes: int) -> None:
         """StorageFailed unless so many bytes more are within the limit."""
@@ -105,14 +108,9 @@ class StateFolder:
 
     def fork(self, name: str, copy: str) -> Facts:
         """Give a state another name too; the file is shared until one of them is saved anew. O(1)."""
-        source, target = self._file(name), self._free(copy)
-        link = self.path / f".{uuid.uuid4().hex}.partial"
-        with _known(name), _storing():
-            os.link(source, link)
-        try:
-            self._publish(link, target, copy)
-        finally:
-            link.unlink(missing_ok=True)
+        check_name(name)
+        with _known(name), _new(copy), _storing():
+            self._shelf.link(name, check_name(copy))
         return self.facts(copy)
 
     def merge(self, names: Sequence[str], merged: str, weights: Sequence[float] | None = None) -> Facts:
@@ -122,59 +120,42 @@ class StateFolder:
         """
         if not names or (weights is not None and len(weights) != len(names)):
             raise InvalidArgument(f"{len(names)} states with {weights} as weights cannot be merged")
-        target, states = self._free(merged), [self.load(name) for name in names]
+        self._check_free(merged)
+        states = [self.load(name) for name in names]
         shares = weights or [1 / len(names)] * len(names)
         facts = _together(names, [state.facts for state in states])
         tensors = {key: _mean([s.tensors[key] for s in states], shares) for key in states[0].tensors}
-        self._write_new(target, merged, State(facts.renewed(), tensors))
+        self._add(merged, State(facts.renewed(), tensors))
         return self.facts(merged)
 
     def export(self, name: str, file: Path) -> None:
         """Copy a state to a file of its own, wherever that is."""
         with _known(name):
-            shutil.copyfile(self._file(name), file)
+            file.write_bytes(self._shelf.read(check_name(name), Path.read_bytes))
 
     def import_(self, name: str, file: Path) -> Facts:
         """Take a state from a file, all of it checked. DamagedState, AlreadyExists."""
-        target = self._free(name)
+        self._check_free(name)
         try:
             state = read_state(file)
         except FileNotFoundError:
             raise UnknownState(f"there is no file {file}") from None
-        self._write_new(target, name, state)
+        self._add(name, state)
         return self.facts(name)
 
     def delete(self, name: str) -> None:
         with _known(name):
-            self._file(name).unlink()
-        sync_folder(self.path)
+            self._shelf.remove(check_name(name))
 
-    def _write_new(self, target: Path, name: str, state: State) -> None:
-        partial = self.path / f".{uuid.uuid4().hex}.partial"
+    def _add(self, name: str, state: State) -> None:
         data = encode(state)
         self.require_room(len(data))
-        with _storing():
-            write(partial, data)
-        try:
-            self._publish(partial, target, name)
-        finally:
-            partial.unlink(missing_ok=True)
+        with _new(name), _storing():
+            self._shelf.add(name, data)
 
-    def _publish(self, partial: Path, target: Path, name: str) -> None:
-        """Give a whole file its name, unless another was faster."""
-        try:
-            os.link(partial, target)
-        except FileExistsError:
-            raise _taken(name) from None
-        sync_folder(self.path)
-
-    def _free(self, name: str) -> Path:
-        if (file := self._file(name)).exists():
+    def _check_free(self, name: str) -> None:
+        if self.has(name):
             raise _taken(name)
-        return file
-
-    def _file(self, name: str) -> Path:
-        return self.path / f"{check_name(name)}{SUFFIX}"
 
 
 def require_model(name: str, facts: Facts, model: str) -> None:
@@ -184,8 +165,12 @@ def require_model(name: str, facts: Facts, model: str) -> None:
         )
 
 
-def _is_state(file: str) -> bool:
-    return file.endswith(SUFFIX) and not file.startswith(".")
+def _is_whole(path: Path) -> bool:
+    try:
+        read_state(path)
+    except DamagedState:
+        return False
+    return True
 
 
 @contextmanager
@@ -197,10 +182,18 @@ def _known(name: str) -> Iterator[None]:
 
 
 @contextmanager
+def _new(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise _taken(name) from None
+
+
+@contextmanager
 def _storing() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, FileExistsError):
         raise
     except OSError as error:
         raise StorageFailed(f"the folder of states cannot be written: {error.strerror}; free some room") from error

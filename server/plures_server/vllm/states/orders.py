@@ -10,7 +10,7 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import KVConnectorMetadat
 from .folder import check_name
 from .state_file import Facts
 
-_KEYS = ("load", "save", "last")
+_KEYS = ("load", "save", "last", "sync")
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Wish:
     """A request's kv_transfer_params: go on from `load`, leave the state under `save`.
 
     keeps_last: whether the token that was sampled last belongs to the saved history; not when a call was to read alone.
+    syncs: whether the state is on the disk before it goes by its name.
     """
 
     load: str | None = None
     save: str | None = None
     keeps_last: bool = True
+    syncs: bool = False
 
     @classmethod
     def of(cls, params: Mapping[str, Any] | None) -> "Wish":
@@ -32,8 +34,10 @@ class Wish:
             raise InvalidArgument(f"kv_transfer_params has {sorted(unknown)[0]!r}; it may have {', '.join(_KEYS)}")
         if params.get("last", "keep") not in ("keep", "drop"):
             raise InvalidArgument(f"last is 'keep' or 'drop', not {params['last']!r}")
+        if not isinstance(syncs := params.get("sync", False), bool):
+            raise InvalidArgument(f"sync is true or false, not {syncs!r}")
         load, save = (None if params.get(key) is None else check_name(params[key]) for key in ("load", "save"))
-        return cls(load, save, params.get("last") != "drop")
+        return cls(load, save, params.get("last") != "drop", syncs)
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,13 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Save:
-    """Copy a block to a state."""
+    """Copy a block to a state. syncs: bring it to the disk at once."""
 
     request: str
     name: str
     facts: Facts
     block: int
+    syncs: bool
 
 
 @dataclass

@@ -69,7 +69,7 @@ class Scheduling:
         facts = self._facts(request, base, wish)
         if facts is None or block is None:
             return False, None
-        save = Save(request.request_id, wish.save, facts, block)
+        save = Save(request.request_id, wish.save, facts, block, wish.syncs)
         self._orders.saves.append(save)
         self._saving[facts.version] = save
         read = {"tokens": facts.tokens, "pending": list(facts.pending), "version": facts.version}

@@ -2,20 +2,22 @@
 
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, uint8
 
 from .errors import DamagedState
 
 FORMAT = "plures-named-state-1"
+_PREFIX = 8
+_LONGEST_HEADER = 100 << 20
+"""As safetensors has it."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,19 @@ def encode(state: State) -> bytes:
 
 def read_facts(path: Path) -> Facts:
     """The facts of a file, without its tensors. FileNotFoundError, DamagedState."""
-    return _facts(path, _form(path))
+    with open(path, "rb") as file:
+        header = file.read(_PREFIX)
+        header += file.read(min(int.from_bytes(header, "little"), _LONGEST_HEADER))
+    return _facts(path, _form(path, header))
 
 
 def read_state(path: Path) -> State:
     """The whole state, its checksum compared. FileNotFoundError, DamagedState."""
-    form = _form(path)
+    # At once, since the file of that name may be replaced at any time.
+    data = path.read_bytes()
+    form = _form(path, data)
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        tensors = dict(sorted(load(data).items()))
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise _damaged(path, error) from error
     if form.get("checksum") != _checksum(tensors):
@@ -72,36 +78,12 @@ def read_state(path: Path) -> State:
     return State(_facts(path, form), tensors)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Have a file appear whole and on the disk, or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+def _form(path: Path, data: bytes) -> dict[str, Any]:
+    """What safetensors has as metadata at the head of a file."""
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have names that were given or taken last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _form(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise FileNotFoundError(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            form = json.loads((file.metadata() or {}).get("plures", "null"))
-    except (SafetensorError, RuntimeError, ValueError) as error:
+        header = json.loads(data[_PREFIX : _PREFIX + int.from_bytes(data[:_PREFIX], "little")])
+        form = json.loads(header["__metadata__"]["plures"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, error) from error
     if not isinstance(form, dict) or form.get("format") != FORMAT:
         raise _damaged(path, f"it is no {FORMAT}")

@@ -1,19 +1,23 @@
 """Named states as vLLM's worker sees them: copies between blocks and files."""
 
 import logging
+import math
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
-from plures_kernels.errors import PluresError
+from plures_kernels.errors import InvalidArgument, PluresError
 from torch import Tensor
 
 from .errors import StateMismatch
 from .folder import StateFolder
 from .orders import Load, Orders, Outcomes, Save
 from .state_file import State
+from .syncing import Syncer
 
 log = logging.getLogger("vllm.plures")
 WRITERS = 4
@@ -43,12 +47,35 @@ class Hot:
             self._bytes -= self._states.popitem(last=False)[1].nbytes
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """How states are kept. memory_mb: of those used last, in memory as well.
+
+    sync_seconds: saves go to the disk together, so often; 0: each before it goes by its name. unsynced_mb: what may
+    wait for that; what is saved beyond it goes to the disk at once.
+    """
+
+    memory_mb: float = 256
+    sync_seconds: float = 1
+    unsynced_mb: float = 64
+
+    @classmethod
+    def of(cls, extra: Mapping[str, Any]) -> "Keeping":
+        """As the connector is told. InvalidArgument: what is no number from 0 on."""
+        given = {entry.name: extra[entry.name] for entry in fields(cls) if entry.name in extra}
+        for name, value in given.items():
+            if type(value) not in (int, float) or not 0 <= value < math.inf:
+                raise InvalidArgument(f"{name} {value!r} in kv_connector_extra_config is no number from 0 on")
+        return cls(**given)
+
+
 class Working:
     """The worker's side of the connector. `caches` is asked for at every copy, since vLLM may bind them anew."""
 
-    def __init__(self, folder: StateFolder, model: str, memory_bytes: int) -> None:
+    def __init__(self, folder: StateFolder, model: str, keeping: Keeping) -> None:
         self._folder, self._model = folder, model
-        self._hot = Hot(memory_bytes)
+        self._hot = Hot(int(keeping.memory_mb * 2**20))
+        self._syncer = Syncer(folder, keeping.sync_seconds, int(keeping.unsynced_mb * 2**20))
         # A name has one writer, so that its states are published in the order in which they were.
         self._writers = [ThreadPoolExecutor(1, "save-state") for _ in range(WRITERS)]
         self._writing: dict[str, Future[None]] = {}
@@ -84,6 +111,7 @@ class Working:
         """Wait until all that was promised is on the disk."""
         for writer in self._writers:
             writer.shutdown(wait=True)
+        self._syncer.close()
 
     def _save(self, save: Save, caches: Caches) -> None:
         tensors = {
@@ -95,7 +123,7 @@ class Working:
         self._hot.put(state)
         self._copied.add(save.request)
         writer = self._writers[zlib.crc32(save.name.encode()) % WRITERS]
-        self._writing[save.facts.version] = writer.submit(self._folder.save, save.name, state)
+        self._writing[save.facts.version] = writer.submit(self._syncer.save, save.name, state, save.syncs)
 
     def _load(self, load: Load, caches: Caches) -> None:
         try:
