@@ -9,7 +9,7 @@ from plures_server.crew import Crew
 from plures_server.pool import Pool, PoolConfig
 from plures_server.run import Run
 from plures_server.runs import RunRequest, begin
-from plures_server.stepper import Stepper
+from plures_server.student_stepper import StudentStepper
 from plures_server.students import ServedStudent, Students
 from plures_students.model import Inputs, Student
 
@@ -23,7 +23,7 @@ class Ticking:
     """A run under way, and the threads that step it."""
 
     run: Run
-    stepper: Stepper
+    stepper: StudentStepper
     crew: Crew
 
     def tick(self) -> None:
@@ -42,7 +42,8 @@ class Ticking:
     def _works(self) -> dict[str, Callable[[slice], object]]:
         run, stepper = self.run, self.stepper
         logits = torch.zeros(len(run.wave), stepper.student.config.actions)
-        student: Student = stepper.student.model
+        assert isinstance(stepper.student, ServedStudent)
+        student = stepper.student.model
 
         def encode(rows: slice) -> object:
             seen = run.episode.observation(rows), run.wave.last_action[rows], run.reward_B[rows], run.reward_B[rows]
@@ -80,7 +81,7 @@ def ticking(student: Student, agents: int) -> Iterator[Ticking]:
     pool = Pool(PoolConfig(agents, (agents + 1) * served.page_bytes), Students([served]), device)
     crew = Crew(device)
     try:
-        stepper = Stepper(served, pool.pages(served), crew)
+        stepper = StudentStepper(served, pool.pages(served), crew)
         pool.start(NAME, NAME, agents, seed=1)
         begun = begin(pool, stepper, RunRequest(NAME, None, "bandit", RATES.to(device), LONG, seed=2))
         each = Ticking(begun.run, stepper, crew)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .items import Items, ResultBatch
     from .life import Life
     from .lineage import Lineage
-    from .results import ActResult, RunProgress, RunRecord, RunResult
+    from .results import ActResult, RunProgress, RunRecord, RunResult, Said
     from .sync import Cohort, Queue
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "RunProgress",
     "RunRecord",
     "RunResult",
+    "Said",
     "Tls",
 ]
 
@@ -45,7 +46,7 @@ _HOMES = {
     "items": ("Items", "ResultBatch"),
     "life": ("Life",),
     "lineage": ("Lineage",),
-    "results": ("ActResult", "RunProgress", "RunRecord", "RunResult"),
+    "results": ("ActResult", "RunProgress", "RunRecord", "RunResult", "Said"),
     "sync": ("Cohort", "Queue"),
 }
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from plures.v1.agent_pb2 import SAY_END_LENGTH, SAY_END_STOP, SAY_END_UNSPECIFIED, SayResponse
 from plures.v1.task_pb2 import RunProgress as ProgressMessage
 from plures.v1.task_pb2 import RunRecord as RecordMessage
 
@@ -94,3 +95,24 @@ def column(summary: NDArray[Any], columns: Sequence[str], name: str) -> NDArray[
         raise InvalidArgument(f"the summary has no column {name}; it has {', '.join(columns)}")
     picked: NDArray[Any] = summary[:, columns.index(name)]
     return picked
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an agent said since its last piece: tokens int32 [T], and text where its model has a tokenizer.
+
+    `end`: None while it goes on; then "length", or "stop" when it said a token to stop at.
+    """
+
+    ordinal: int
+    tokens: NDArray[np.int32]
+    text: str
+    end: str | None
+
+    @classmethod
+    def read(cls, message: SayResponse) -> Self:
+        tokens = decode(message.tokens, np.int32, (None,))
+        return cls(message.ordinal, tokens, message.text, _ENDS[message.end])
+
+
+_ENDS = {SAY_END_UNSPECIFIED: None, SAY_END_LENGTH: "length", SAY_END_STOP: "stop"}

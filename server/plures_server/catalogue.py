@@ -4,20 +4,21 @@ import asyncio
 from pathlib import Path
 
 from .engine import Engine
-from .errors import AlreadyExists, UnknownStudent
+from .errors import AlreadyExists, NotOffered, UnknownStudent
 from .names import check_student
-from .students import ServedStudent, load_student
+from .students import Hosted, load_student
 
 
 class Catalogue:
     """Loads and unloads the students of one server, one at a time."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path | None) -> None:
+        """`folder`: None where no other student than those that are loaded can be."""
         self._engine = engine
         self._folder = folder
         self._turn = asyncio.Lock()
 
-    async def load(self, name: str) -> ServedStudent:
+    async def load(self, name: str) -> Hosted:
         """Load the checkpoint in the folder of that name; one that is loaded already is answered as it is.
 
         Raises UnknownStudent, CheckpointError, PoolFull; AlreadyExists when other weights are loaded under the name.
@@ -31,19 +32,26 @@ class Catalogue:
             return found
 
     async def unload(self, name: str) -> None:
-        """Forget a student; raise UnknownStudent, or StudentInUse while agents of it are alive."""
+        """Forget a student; raise UnknownStudent, StudentInUse while agents of it are alive."""
+        self._changing()
         async with self._turn:
             await self._engine.call(lambda pool: self._engine.forget(check_student(name)))
 
+    def _changing(self) -> Path:
+        if self._folder is None:
+            raise NotOffered("a server with --engine vllm hosts one model; start another server for another one")
+        return self._folder
+
     def _directory(self, name: str) -> Path:
-        directory = self._folder / check_student(name)
+        folder = self._changing()
+        directory = folder / check_student(name)
         # A link could lead elsewhere.
-        if not directory.is_dir() or directory.resolve().parent != self._folder.resolve():
+        if not directory.is_dir() or directory.resolve().parent != folder.resolve():
             raise UnknownStudent(f"the server's folder of students has no folder {name!r}; put the checkpoint there")
         return directory
 
 
-def _same(loaded: ServedStudent, found: ServedStudent) -> ServedStudent:
+def _same(loaded: Hosted, found: Hosted) -> Hosted:
     if loaded.digest != found.digest:
         raise AlreadyExists(
             f"student {loaded.name!r} is loaded with the weights {loaded.digest[:12]}…, its folder has "

@@ -12,7 +12,7 @@ from .forest import Nodes
 from .horizon import HorizonPolicy
 from .lineage import Lineage
 from .pages import NEWBORN, Handles
-from .students import ServedStudent
+from .students import Hosted
 
 Ordinals = NDArray[np.int64]
 
@@ -22,7 +22,7 @@ class Cohort:
     """`count` agents by ordinal. An agent's life is a function of (student, seed, number, inputs)."""
 
     name: str
-    student: ServedStudent
+    student: Hosted
     seed: int
     # What tells an agent's random numbers from others' of that seed: its ordinal where it was started.
     number: NDArray[np.uint32]
@@ -45,9 +45,7 @@ class Cohort:
         self.busy = np.zeros(len(self.page), np.bool_)
 
     @classmethod
-    def newborn(
-        cls, name: str, student: ServedStudent, count: int, seed: int, anchor: Nodes, lineage: Lineage
-    ) -> "Cohort":
+    def newborn(cls, name: str, student: Hosted, count: int, seed: int, anchor: Nodes, lineage: Lineage) -> "Cohort":
         """Agents that have not stepped: all read from the page of zeros, none owns any."""
         return cls(
             name,

@@ -31,6 +31,8 @@ def check(settings: Settings) -> None:
         log.warning("%s can be reached from elsewhere, and whoever reaches it may do everything", listen.host)
     if pool.tier_dir is not None and not pool.disk_gb:
         raise InvalidArgument(f"say with --disk-gb how much states may take in --tier-dir {pool.tier_dir}")
+    if (settings.engine.kind == "vllm") != (settings.engine.model is not None):
+        raise InvalidArgument("--engine vllm and --model go together: say which engine, and which model it serves")
     if settings.tenants and settings.access.tokens is None:
         raise InvalidArgument("[tenants] has quotas, but without --tokens nobody is a tenant; name a file of tokens")
 

@@ -24,9 +24,10 @@ from .crew import Crew
 from .durable.journals import Journals
 from .errors import EngineOverloaded, EngineStopped, LogUnavailable
 from .futures import Mailbox, answer
+from .makings import Makings
 from .pool import Pool, PoolConfig
 from .stepper import TILES, Stepper
-from .students import ServedStudent, Students
+from .students import Hosted, Students
 from .telemetry.meter import Meters
 
 T = TypeVar("T")
@@ -56,15 +57,18 @@ class Engine:
         device: torch.device,
         journals: Journals | None = None,
         meters: Meters | None = None,
+        makings: Makings | None = None,
     ) -> None:
         self._config = config
+        self._makings = makings or Makings()
         self.students = students
-        self.pool = Pool(pool, students, device, journals)
+        self.pool = Pool(pool, students, device, journals, self._makings.pages)
         self.journals = self.pool.journals
         self._crew = Crew(device)
         self.meters = meters or Meters()
         self.steppers = {
-            s.name: Stepper(s, self.pool.pages(s), self._crew, config.tiles, self.meters) for s in students.all()
+            s.name: self._makings.stepper(s, self.pool.pages(s), self._crew, config.tiles, self.meters)
+            for s in students.all()
         }
         self._actor = Actor(self.pool, self.steppers)
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -127,11 +131,12 @@ class Engine:
         """As `call`, for work that returns what was taken: never refused for overload, done without being awaited."""
         return asyncio.wrap_future(self.ask(work))
 
-    async def take_in(self, student: ServedStudent) -> None:
+    async def take_in(self, student: Hosted) -> None:
         """Serve one more student, while others are served; raise PoolFull, and change nothing, without room for it."""
         pages = await self.borrow(lambda pool: pool.take_in(student), lambda pool, _: pool.forget(student))
         try:
-            stepper = await asyncio.to_thread(Stepper, student, pages, self._crew, self._config.tiles, self.meters)
+            make = self._makings.stepper
+            stepper = await asyncio.to_thread(make, student, pages, self._crew, self._config.tiles, self.meters)
         except BaseException:
             self.ask(lambda pool: pool.forget(student))
             raise

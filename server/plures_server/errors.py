@@ -14,6 +14,7 @@ __all__ = [
     "LogFull",
     "LogUnavailable",
     "NoCommonAncestor",
+    "NotOffered",
     "OperatorOnly",
     "PluresError",
     "PoolFull",
@@ -52,6 +53,10 @@ class UnknownAgent(PluresError):
 
 class UnknownTask(PluresError):
     """No task of that name is known."""
+
+
+class NotOffered(PluresError):
+    """Something that this server's engine does not do; another does."""
 
 
 class TaskFailed(PluresError):

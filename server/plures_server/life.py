@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
-from plures_students.config import StudentConfig
 from plures_students.spaces import dtype_of, is_element
 from torch import Tensor
 
 from .cohort import Ordinals
 from .errors import InvalidArgument
+from .students import Shape
 
 _REWARDS = Box(-np.inf, np.inf, ())
 _FLAGS = Discrete(2)
@@ -51,7 +51,7 @@ class Steps:
         return len(self.action)
 
 
-def checked(chunk: LifeChunk, config: StudentConfig, who: Ordinals, lived: NDArray[np.int64], reward: Tensor) -> Steps:
+def checked(chunk: LifeChunk, config: Shape, who: Ordinals, lived: NDArray[np.int64], reward: Tensor) -> Steps:
     """The chunk's steps for these agents, who have lived so many rows before, and expect these rewards [B].
 
     Raises InvalidArgument, naming the agent, the row of its life, and the value.

@@ -3,17 +3,24 @@
 import torch
 
 from .errors import PoolFull, UnknownStudent
-from .pages import ColdConfig, Pages, make_pages
-from .students import ServedStudent
+from .pages import ColdConfig, MakePages, Pages
+from .students import Hosted
 
 
 class Memory:
     """Pages of each student: equal parts at the start. Who comes later gets memory that nobody has written to."""
 
     def __init__(
-        self, students: list[ServedStudent], device: torch.device, memory_bytes: int, cold: ColdConfig, most: int
+        self,
+        students: list[Hosted],
+        device: torch.device,
+        memory_bytes: int,
+        cold: ColdConfig,
+        most: int,
+        make_pages: MakePages,
     ) -> None:
         """`most`: pages that a student may have at most."""
+        self._make_pages = make_pages
         self._device = device
         self._memory_bytes = memory_bytes
         self._most = most
@@ -24,26 +31,27 @@ class Memory:
     def all(self) -> list[Pages]:
         return list(self._pages.values())
 
-    def of(self, student: ServedStudent) -> Pages:
+    def of(self, student: Hosted) -> Pages:
         try:
             return self._pages[student.name]
         except KeyError:
             raise UnknownStudent(f"student {student.name!r} was unloaded; load it again") from None
 
-    def take_in(self, student: ServedStudent) -> Pages:
+    def take_in(self, student: Hosted) -> Pages:
         """Pages for one more; raise PoolFull, and change nothing, when all memory was written to."""
         share = self._memory_bytes // (len(self._pages) + 1)
         for pages in self.all():
             pages.lend(max(0, pages.capacity - share // pages.page_bytes))
         try:
-            made = make_pages(student, self._device, min(self._free_bytes, share), ColdConfig(), 1, self._most)
+            free = min(self._free_bytes, share)
+            made = self._make_pages(student, self._device, free, ColdConfig(), 1, self._most)
         except PoolFull:
             self._return_free()
             raise
         self._pages[student.name] = made
         return made
 
-    def forget(self, student: ServedStudent) -> None:
+    def forget(self, student: Hosted) -> None:
         """Give up a student's pages; those that had lent memory have it again."""
         self._pages.pop(student.name).places.close()
         self._return_free()

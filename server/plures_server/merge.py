@@ -25,7 +25,7 @@ from .forest import Nodes
 from .lineage import Event, Kind, Lineage, Parents
 from .pages import Handles, Pages
 from .pool import Pool
-from .students import ServedStudent
+from .students import Hosted
 
 Weights = NDArray[np.float64]
 PART_BYTES = 8 << 20
@@ -61,7 +61,7 @@ class _Gathered:
     weights: Weights
 
     @property
-    def student(self) -> ServedStudent:
+    def student(self) -> Hosted:
         return self.agents[0][0].student
 
     @property

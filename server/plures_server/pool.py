@@ -18,8 +18,8 @@ from .horizon import HorizonPolicy
 from .lineage import Event, Kind, Lineage, Parents, Rows
 from .memory import Memory
 from .names import check_id
-from .pages import ColdConfig, Pages, TierUsage
-from .students import ServedStudent, Students
+from .pages import ColdConfig, MakePages, Pages, TierUsage, make_pages
+from .students import Hosted, Students
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,12 @@ class Pool:
     """Starts, forks and retires agents. Everything it refuses leaves it as it was."""
 
     def __init__(
-        self, config: PoolConfig, students: Students, device: torch.device, journals: Journals | None = None
+        self,
+        config: PoolConfig,
+        students: Students,
+        device: torch.device,
+        journals: Journals | None = None,
+        make_pages: MakePages = make_pages,
     ) -> None:
         self.config = config
         self.journals = journals or Journals()
@@ -74,14 +79,15 @@ class Pool:
         self.shares = Shares()
         # Beyond a page for every agent, one for where its life parted, and one while a wave turns over, there is
         # nothing to hold.
-        self._memory = Memory(students.all(), device, config.memory_bytes, config.cold, 3 * config.max_agents)
+        most = 3 * config.max_agents
+        self._memory = Memory(students.all(), device, config.memory_bytes, config.cold, most, make_pages)
         self._ancestry = {student.name: Ancestry(self.pages(student)) for student in students.all()}
         self.event_numbers: Iterator[int] = count_from(1)
 
-    def pages(self, student: ServedStudent) -> Pages:
+    def pages(self, student: Hosted) -> Pages:
         return self._memory.of(student)
 
-    def ancestry(self, student: ServedStudent) -> Ancestry:
+    def ancestry(self, student: Hosted) -> Ancestry:
         return self._ancestry[student.name]
 
     def get(self, name: str) -> Cohort:
@@ -216,13 +222,13 @@ class Pool:
         most_bytes = self.config.memory_bytes if quota.state_bytes is None else quota.state_bytes
         return PoolUsage(share.agents, max(0, most_agents - share.agents), share.state_bytes, most_bytes, [])
 
-    def take_in(self, student: ServedStudent) -> Pages:
+    def take_in(self, student: Hosted) -> Pages:
         """Make room for the agents of one more student."""
         made = self._memory.take_in(student)
         self._ancestry[student.name] = Ancestry(made)
         return made
 
-    def forget(self, student: ServedStudent) -> None:
+    def forget(self, student: Hosted) -> None:
         """Give up a student's memory; raise StudentInUse while there are agents of it."""
         alive = [cohort.name for cohort in self.all() if cohort.student is student]
         if alive or self.pages(student).used:
@@ -236,7 +242,7 @@ class Pool:
         for pages in self._memory.all():
             pages.places.close()
 
-    def check_room(self, name: str, count: int, student: ServedStudent) -> None:
+    def check_room(self, name: str, count: int, student: Hosted) -> None:
         """Raise unless a cohort of that name and so many agents of a student can be taken in."""
         check_id(name, "cohort")
         if name in self._cohorts:

@@ -14,7 +14,7 @@ from torch import Tensor
 from .cohort import Cohort, Ordinals
 from .life import Steps
 from .pages import Turnover
-from .scanning import pieces, scan
+from .scanning import pieces
 from .stepper import Stepper
 from .wave import wave_of
 
@@ -63,7 +63,7 @@ class Replay:
     def _scan_one(self, states_BF: Tensor, t: slice, agent: slice) -> None:
         b = agent.start
         seen = Inputs(self._observation[t, b], self._previous_TB[t, b], self._reward[t, b], self._done[t, b])
-        logits_TA, states_BF[b] = scan(self._stepper.student.model, states_BF[b], seen)
+        logits_TA, states_BF[b] = self._stepper.scan(states_BF[b], seen)
         self._log(logits_TA, self._action[t, b], (t, b))
 
     def _step(self, t: int) -> Generator[None, None, None]:

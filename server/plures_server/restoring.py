@@ -20,7 +20,7 @@ from .pages import NEWBORN, Handles
 from .pages.places import rows_of
 from .pool import Pool
 from .snapshot_reading import Saved
-from .students import ServedStudent, Students
+from .students import Hosted, Students
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def admit(
     return cohort
 
 
-def student_for(manifest: Manifest, students: Students) -> ServedStudent:
+def student_for(manifest: Manifest, students: Students) -> Hosted:
     """The student whose copies a snapshot holds; raise StudentMismatch when another is loaded under its name."""
     student = students.get(manifest.student)
     if student.digest != manifest.student_digest or student.config.page_floats != manifest.page_floats:

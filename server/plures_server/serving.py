@@ -16,13 +16,13 @@ from .access.door import Door
 from .access.tls import credentials
 from .attachments import Attachments
 from .catalogue import Catalogue
-from .configuring import check, device_of, durable_config, pool_config, quotas_of, tls_of
-from .durable.journals import Journals
+from .configuring import check, pool_config, quotas_of, tls_of
 from .durable.keeper import Keeper
 from .durable.lock import held
 from .durable.recovery import recover
 from .engine import Engine, EngineConfig
 from .errors import InvalidArgument
+from .hosting import Hosting, hosting
 from .queue.embedded import EmbeddedValkey
 from .queue.store import QueueStore
 from .rpc.drain import Drain
@@ -30,7 +30,6 @@ from .rpc.queues import QueueService
 from .rpc.serve import LIVENESS, BindConfig, Edge, make_server
 from .settings import Settings
 from .snapshots import Snapshots
-from .students import load_students
 from .tasks import TASKS
 from .tasks.plugins import more_tasks
 from .telemetry.bandwidth import memory_bandwidth
@@ -54,7 +53,8 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.data))
         tracing = stack.enter_context(_tracing(settings))
-        engine = await stack.enter_async_context(_engine(settings, tracing))
+        hosted = await stack.enter_async_context(hosting(settings))
+        engine = await stack.enter_async_context(_engine(settings, hosted, tracing))
         url = settings.queues.redis_url
         if url is None:
             url = await stack.enter_async_context(_embedded_valkey(settings.data / "queue"))
@@ -63,7 +63,7 @@ async def serve(settings: Settings) -> None:
         registry, door = CollectorRegistry(), Door(settings.access.tokens, quotas_of(settings))
         edge = Edge(door, CallMetrics(registry), Drain(), settings.log.calls, settings.access.max_rpcs, tracing)
         snapshots = Snapshots(engine, settings.data / "snapshots")
-        queues, catalogue = QueueService(store, attachments), Catalogue(engine, settings.students)
+        queues, catalogue = QueueService(store, attachments), Catalogue(engine, hosted.folder)
         server, states = make_server(engine, snapshots, queues, catalogue, edge)
         bind = BindConfig(settings.listen.host, settings.listen.port)
         port = _bind(server, bind, encrypted)
@@ -112,15 +112,21 @@ def _tracing(settings: Settings) -> Iterator[Tracing]:
 
 
 @asynccontextmanager
-async def _engine(settings: Settings, tracing: Tracing) -> AsyncIterator[Engine]:
-    device = device_of(settings.device)
+async def _engine(settings: Settings, hosted: Hosting, tracing: Tracing) -> AsyncIterator[Engine]:
     TASKS.update(more_tasks(TASKS, settings.tasks.gymnasium))
-    students = load_students(settings.students, device)
-    journals = Journals(settings.data / "durable", durable_config(settings))
     waiting = EngineConfig(max_waiting=settings.engine.max_waiting, linger_us=settings.engine.linger_us)
-    engine = Engine(waiting, pool_config(settings), students, device, journals, Meters(tracing=tracing))
+    engine = Engine(
+        waiting,
+        pool_config(settings),
+        hosted.students,
+        hosted.device,
+        hosted.journals,
+        Meters(tracing=tracing),
+        hosted.makings,
+    )
     keeper = Keeper(engine)
-    await asyncio.to_thread(recover, engine, settings.durable.set_aside)
+    if hosted.journals.folder is not None:
+        await asyncio.to_thread(recover, engine, settings.durable.set_aside)
     engine.pool.shares.enforce(quotas_of(settings))
     engine.start()
     keeper.start()

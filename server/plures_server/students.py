@@ -1,11 +1,14 @@
-"""The students that a server can start agents of: every checkpoint below one folder."""
+"""The students that a server can start agents of: every checkpoint below one folder, or what another engine hosts."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from gymnasium.spaces import Discrete, Space
 from plures_students.checkpoint import CARD, load_checkpoint
 from plures_students.config import StudentConfig
 from plures_students.errors import CheckpointError
@@ -16,14 +19,45 @@ from .errors import UnknownStudent
 from .names import check_student
 
 
-@dataclass(frozen=True)
-class ServedStudent:
-    """A loaded student under its name."""
+class Shape(Protocol):
+    """What the server must know of whoever learns: what it perceives and does, and how large its state is."""
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def observation_space(self) -> Space[Any]: ...
+
+    @property
+    def action_space(self) -> Discrete: ...
+
+    @property
+    def observation_size(self) -> int | None: ...
+
+    @property
+    def actions(self) -> int: ...
+
+    @property
+    def page_floats(self) -> int: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+class Hosted(ABC):
+    """Whoever agents are copies of, under its name."""
 
     name: str
-    model: Student
-    card: dict[str, Any] = field(repr=False)
+    card: dict[str, Any]
     digest: str
+
+    @property
+    @abstractmethod
+    def config(self) -> Shape: ...
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """Slow weights, shared by all agents."""
 
     @property
     def family(self) -> str:
@@ -34,15 +68,6 @@ class ServedStudent:
     def version(self) -> int:
         """1, or what stands behind the @."""
         return int(self.name.partition("@")[2] or 1)
-
-    @property
-    def config(self) -> StudentConfig:
-        return self.model.config
-
-    @cached_property
-    def step(self) -> Step:
-        """`Student.step`, as fast as there is one; the weights are taken as they are now."""
-        return fused(self.model)
 
     @property
     def page_bytes(self) -> int:
@@ -58,37 +83,60 @@ class ServedStudent:
         return float(self.card.get("seconds_per_decision") or 0)
 
 
+@dataclass(frozen=True)
+class ServedStudent(Hosted):
+    """A loaded checkpoint, stepped by this server."""
+
+    name: str
+    model: Student
+    card: dict[str, Any] = field(repr=False)
+    digest: str
+
+    @property
+    def config(self) -> StudentConfig:
+        return self.model.config
+
+    @property
+    def parameters(self) -> int:
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    @cached_property
+    def step(self) -> Step:
+        """`Student.step`, as fast as there is one; the weights are taken as they are now."""
+        return fused(self.model)
+
+
 class Students:
     """Loaded students by name."""
 
-    def __init__(self, students: list[ServedStudent]) -> None:
-        self._by_name = {student.name: student for student in students}
+    def __init__(self, students: Sequence[Hosted]) -> None:
+        self._by_name: dict[str, Hosted] = {student.name: student for student in students}
 
-    def get(self, name: str) -> ServedStudent:
+    def get(self, name: str) -> Hosted:
         try:
             return self._by_name[name]
         except KeyError:
             known = ", ".join(sorted(self._by_name)) or "none"
             raise UnknownStudent(f"no student {name!r} is loaded; loaded: {known}") from None
 
-    def find(self, name: str) -> ServedStudent | None:
+    def find(self, name: str) -> Hosted | None:
         """The student of exactly that name, if it is loaded."""
         return self._by_name.get(name)
 
-    def newest(self, name: str) -> ServedStudent:
+    def newest(self, name: str) -> Hosted:
         """The student of a name with a version; of one without, the newest version that is loaded."""
         versions = [student for student in self._by_name.values() if student.family == name]
         return max(versions, key=lambda student: student.version, default=None) or self.get(name)
 
-    def all(self) -> list[ServedStudent]:
+    def all(self) -> list[Hosted]:
         by_name = self._by_name
         return [by_name[name] for name in sorted(by_name)]
 
-    def add(self, student: ServedStudent) -> None:
+    def add(self, student: Hosted) -> None:
         # Other threads look things up meanwhile, in the table that they have.
         self._by_name = {**self._by_name, student.name: student}
 
-    def remove(self, student: ServedStudent) -> None:
+    def remove(self, student: Hosted) -> None:
         self._by_name = {name: other for name, other in self._by_name.items() if name != student.name}
 
 

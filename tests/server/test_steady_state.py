@@ -9,7 +9,7 @@ import torch
 from plures_server.crew import Crew
 from plures_server.pool import Pool, PoolConfig
 from plures_server.runs import RunRequest, begin
-from plures_server.stepper import Stepper
+from plures_server.student_stepper import StudentStepper
 from plures_server.students import Students
 
 from .helpers import CPU, served, small_student
@@ -32,7 +32,7 @@ def test_a_thousand_ticks_take_no_more_memory_than_the_first() -> None:
     pool = Pool(PoolConfig(AGENTS, (AGENTS + 1) * student.page_bytes), Students([student]), CPU)
     crew = Crew(CPU)
     try:
-        stepper = Stepper(student, pool.pages(student), crew)
+        stepper = StudentStepper(student, pool.pages(student), crew)
         pool.start("all", "joe", AGENTS, seed=1)
         run = begin(pool, stepper, RunRequest("all", None, "bandit", torch.tensor([[0.2, 0.8]]), 2_000, seed=2)).run
         for _ in run.go_on_to(100):

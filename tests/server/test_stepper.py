@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from plures_server import stepper as stepper_module
+from plures_server import student_stepper as stepper_module
 from plures_server.crew import Crew
 from plures_server.errors import InvalidArgument
 from plures_server.pages import AllHot, Pages
-from plures_server.stepper import Stepper
+from plures_server.student_stepper import StudentStepper
 from plures_students.model import Inputs, Student
 from torch import Tensor
 
@@ -28,10 +28,10 @@ class RoundsByPlace(Student):
         return super().step(pages, read_B, write_B, inputs) + 1e-6 * (place_B1 == 3)
 
 
-def stepper(model: Student) -> Stepper:
+def stepper(model: Student) -> StudentStepper:
     crew = Crew(CPU)
     try:
-        return Stepper(served(model), Pages(AllHot(64, model.config.page_floats, CPU)), crew, (4, 16, 64))
+        return StudentStepper(served(model), Pages(AllHot(64, model.config.page_floats, CPU)), crew, (4, 16, 64))
     finally:
         crew.close()
 

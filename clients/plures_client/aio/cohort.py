@@ -1,6 +1,6 @@
 """A handle on one cohort: step it, run it, let it become someone, fork, merge, save and retire it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeVar, Unpack
 from uuid import uuid4
@@ -20,7 +20,7 @@ from ..lineage import Event, Lineage
 from ..names import full, short
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
-from ..results import ActResult
+from ..results import ActResult, Said
 from ..whole import whole
 from .acting import AsyncActStream, Seen, parts
 from .agents import AsyncAgents, Which
@@ -30,6 +30,7 @@ from .merging import MembersLike, merge
 from .queue import AsyncQueue
 from .running import AsyncRun, run_request
 from .saving import written
+from .saying import say
 from .wire import Wire
 
 Problem = TypeVar("Problem", contravariant=True)
@@ -186,6 +187,21 @@ class AsyncCohort:
             count = wire_ordinals.count(ordinals)
             lives = [lives] * ((await self.describe()).alive if count is None else count)
         return await become(self._wire, self.name, lives, ordinals, want_log_probs, on_progress)
+
+    def say(
+        self,
+        prompt: str | Sequence[int],
+        ordinals: OrdinalsLike = None,
+        *,
+        max_tokens: int,
+        temperature: float = 1.0,
+        stop_tokens: Sequence[int] = (),
+    ) -> AsyncGenerator[Said, None]:
+        """Let agents of a language model read text or tokens; what each says after it is answered as it is said.
+
+        When all have ended, they have read what they said, too. One that is left early leaves the agents as they were.
+        """
+        return say(self._wire, self.name, prompt, ordinals, max_tokens, temperature, stop_tokens)
 
     async def lineage(self, ordinals: OrdinalsLike = None) -> Lineage:
         """Where the agents come from: births, forks, merges, restorations, and recorded lives that they lived."""

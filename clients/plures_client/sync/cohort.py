@@ -1,6 +1,6 @@
 """The blocking face of a cohort."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Unpack
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..life import Life
 from ..lineage import Lineage
 from ..ordinals import OrdinalsLike
 from ..records import CohortInfo, SnapshotInfo, TaskInfo
-from ..results import ActResult
+from ..results import ActResult, Said
 from .agents import Agents
 from .loop import LoopThread
 from .queue import Queue
@@ -111,6 +111,23 @@ class Cohort:
         return self._loop.run(
             self._cohort.become(lives, ordinals, want_log_probs=want_log_probs, on_progress=on_progress)
         )
+
+    def say(
+        self,
+        prompt: str | Sequence[int],
+        ordinals: OrdinalsLike = None,
+        *,
+        max_tokens: int,
+        temperature: float = 1.0,
+        stop_tokens: Sequence[int] = (),
+    ) -> Iterator[Said]:
+        saying = self._cohort.say(
+            prompt, ordinals, max_tokens=max_tokens, temperature=temperature, stop_tokens=stop_tokens
+        )
+        try:
+            yield from self._loop.iterate(saying)
+        finally:
+            self._loop.run(saying.aclose())
 
     def lineage(self, ordinals: OrdinalsLike = None) -> Lineage:
         return self._loop.run(self._cohort.lineage(ordinals))

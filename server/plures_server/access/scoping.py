@@ -23,9 +23,10 @@ RESOURCES = frozenset(
         *("GetCohortRequest.name", "GetLineageRequest.name", "GetLineageResponse.cohort"),
         *("GetLineageResponse.snapshot", "GetQueueRequest.name", "LineageParents.cohort", "MergeMembers.cohort"),
         *("Queue.attached", "Queue.name", "RestoreRequest.snapshot", "ResultsRequest.queue", "ResultsResponse.cohort"),
-        *("RetireRequest.name", "RunTaskRequest.cohort", "Snapshot.cohort", "Snapshot.name", "SnapshotRequest.name"),
         *("CancelItemsRequest.queue", "ForgetResultsRequest.queue", "ListDeadItemsRequest.queue"),
         *("PauseQueueRequest.name", "RequeueDeadItemsRequest.queue", "ResumeQueueRequest.name"),
+        *("RetireRequest.name", "RunTaskRequest.cohort", "Snapshot.cohort", "Snapshot.name", "SnapshotRequest.name"),
+        "SayRequest.cohort",
     }
 )
 """Fields of the form `collection/identifier`."""

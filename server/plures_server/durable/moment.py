@@ -10,7 +10,7 @@ from plures.v1 import log_pb2
 from ..errors import LogUnavailable
 from ..freezing import Frozen, freeze
 from ..pool import Pool
-from ..students import ServedStudent
+from ..students import Hosted
 from .committer import Committer, Unit
 from .journal import OPENING, Do, Journal
 from .log_files import Spot
@@ -51,7 +51,7 @@ def take_moment(pool: Pool, journal: Journal) -> Moment | None:
     return Moment(frozen, family, _spot(pool.journals.committer, journal))
 
 
-def config_digest(student: ServedStudent) -> str:
+def config_digest(student: Hosted) -> str:
     """SHA-256 of what a student is besides its weights."""
     return hashlib.sha256(json.dumps(student.config.to_json(), sort_keys=True).encode()).hexdigest()
 

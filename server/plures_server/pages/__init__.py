@@ -1,6 +1,6 @@
 """Where agents' states live, a page each: who refers to which, and which tier of memory it lies in."""
 
-from .build import ColdConfig, make_pages
+from .build import ColdConfig, MakePages, make_pages
 from .disk import DiskTier
 from .pages import Pages, Turnover
 from .places import NEWBORN, AllHot, Handles, Places, Slots, TierUsage
@@ -13,6 +13,7 @@ __all__ = [
     "ColdConfig",
     "DiskTier",
     "Handles",
+    "MakePages",
     "Pages",
     "Places",
     "Slots",

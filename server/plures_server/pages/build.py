@@ -1,12 +1,13 @@
 """Pages for a number of bytes in each tier."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ..errors import PoolFull
-from ..students import ServedStudent
+from ..students import Hosted
 from .disk import DiskTier
 from .pages import Pages
 from .places import AllHot
@@ -23,8 +24,12 @@ class ColdConfig:
     folder: Path | None = None
 
 
+MakePages = Callable[[Hosted, torch.device, int, ColdConfig, int, int], Pages]
+"""As `make_pages`."""
+
+
 def make_pages(
-    student: ServedStudent, device: torch.device, device_bytes: int, cold: ColdConfig, students: int, most: int
+    student: Hosted, device: torch.device, device_bytes: int, cold: ColdConfig, students: int, most: int
 ) -> Pages:
     """A student's pages: one share of so many of the bytes, and never more than `most`. PoolFull when too few fit."""
     page_floats, left, fit = student.config.page_floats, most, []

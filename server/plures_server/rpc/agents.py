@@ -20,7 +20,7 @@ from ..merge import merge
 from ..pool import Pool
 from ..snapshots import Snapshots
 from ..transfer import Progress
-from . import become_stream
+from . import become_stream, say_stream
 from .act_stream import ActStream, beyond_horizon
 from .convert import ordinals_from
 from .drain import Drain
@@ -87,6 +87,11 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             caller.tenant.get(), request, lambda: self._engine.drive(merge(self._engine.pool, wanted))
         )
         return pb.MergeResponse(cohort=await self._engine.call(lambda pool: cohort_message(pool, cohort)))
+
+    async def Say(self, request: pb.SayRequest, context: Any) -> AsyncIterator[pb.SayResponse]:
+        async with aclosing(say_stream.serve(self._engine, request)) as responses:
+            async for response in responses:
+                yield response
 
     async def GetLineage(
         self, request: lineage_pb2.GetLineageRequest, context: Any

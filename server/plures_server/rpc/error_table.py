@@ -89,6 +89,11 @@ _BY_KIND = {
         "tenant … asks more often than its quota of … times a second; try again in … s",
         "Wait as long as told; pack more into a request.",
     ),
+    errors.NotOffered: (
+        "agents of student … are stepped by this server, a token at a time: send each with Act; a server with "
+        "--engine vllm lets them read and say",
+        "Do it as the message says, or at a server with the other engine.",
+    ),
     errors.OperatorOnly: (
         "students are everybody's; tenant … may not load or unload them",
         "Ask who runs the server.",

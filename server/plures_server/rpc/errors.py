@@ -45,6 +45,7 @@ CODES: dict[type[errors.PluresError], grpc.StatusCode] = {
     errors.LogFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.RateExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.NotOffered: grpc.StatusCode.UNIMPLEMENTED,
     errors.OperatorOnly: grpc.StatusCode.PERMISSION_DENIED,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.RecoveryRefused: grpc.StatusCode.FAILED_PRECONDITION,

@@ -11,7 +11,7 @@ from .. import names
 from ..access import caller
 from ..catalogue import Catalogue
 from ..errors import OperatorOnly
-from ..students import ServedStudent, Students
+from ..students import Hosted, Students
 from .paging import page_of
 
 
@@ -46,11 +46,11 @@ def _check_is_operator() -> None:
         raise OperatorOnly(f"students are everybody's; tenant {tenant!r} may not load or unload them")
 
 
-def student_message(student: ServedStudent) -> pb.Student:
+def student_message(student: Hosted) -> pb.Student:
     return pb.Student(
         name=f"students/{student.name}",
         rule=student.config.rule,
-        parameters=sum(p.numel() for p in student.model.parameters()),
+        parameters=student.parameters,
         page_bytes=student.page_bytes,
         observation_space=json.dumps(space_to_json(student.config.observation_space)),
         action_space=json.dumps(space_to_json(student.config.action_space)),

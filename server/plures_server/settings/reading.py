@@ -38,7 +38,7 @@ def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file
     values: Values = {} if file is None else _from_file(file, known)
     values |= _from_environment(environment, known)
     values |= _from_flags(flags, known)
-    if ("", "students") not in values:
+    if ("", "students") not in values and values.get(("engine", "kind")) != "vllm":
         raise InvalidArgument("no folder of students is named; name one with --students, or in the file of --config")
     return _built(values)
 

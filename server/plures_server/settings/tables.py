@@ -84,8 +84,18 @@ class DurableSettings:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How much waits."""
+    """Who steps agents, and how much waits."""
 
+    kind: str = setting(
+        "plures",
+        "This server, or a vLLM that it starts: then agents are copies of one language model.",
+        click.Choice(["plures", "vllm"]),
+        "engine",
+    )
+    model: str | None = setting(
+        None, "For vLLM: a checkpoint of text, or any attention-free model of Hugging Face's, by folder or name."
+    )
+    vllm: str | None = setting(None, "More arguments of vLLM's engine, as a JSON object.")
     max_waiting: int = setting(4096, "Requests that wait before more are refused.", click.IntRange(1))
     linger_us: int = setting(
         500,
@@ -145,7 +155,7 @@ class ShutdownSettings:
 class Settings:
     """Everything a server is told at its start."""
 
-    students: Path = setting(None, "Folder of checkpoints, one a student. There is no default.")
+    students: Path = setting(None, "Folder of checkpoints, one a student. There is no default; vLLM takes none.")
     data: Path = setting(Path("plures-data"), "Folder of snapshots, logs and queues.")
     device: str | None = setting(None, "cpu, cuda or cuda:N. Left out: cuda if there is one.")
     listen: ListenSettings = field(default_factory=ListenSettings)

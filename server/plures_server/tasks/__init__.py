@@ -1,7 +1,7 @@
 """The tasks that a server knows, by name."""
 
 from ..errors import InvalidArgument, UnknownTask
-from ..students import ServedStudent
+from ..students import Hosted
 from .bandit import Bandit
 from .base import AskingEpisode, Asks, Episode, Task
 from .branches import Branches
@@ -30,7 +30,7 @@ def get_task(name: str) -> Task:
         raise UnknownTask(f"no task {name!r} is known; known: {', '.join(sorted(TASKS))}") from None
 
 
-def task_for(student: ServedStudent, name: str) -> Task:
+def task_for(student: Hosted, name: str) -> Task:
     """The task, when the student's spaces are the task's; else raise InvalidArgument."""
     task = get_task(name)
     for what in _other_spaces(student, task):
@@ -41,11 +41,11 @@ def task_for(student: ServedStudent, name: str) -> Task:
     return task
 
 
-def tasks_for(student: ServedStudent) -> list[str]:
+def tasks_for(student: Hosted) -> list[str]:
     """The names of the tasks whose spaces are the student's."""
     return [name for name, task in sorted(TASKS.items()) if not _other_spaces(student, task)]
 
 
-def _other_spaces(student: ServedStudent, task: Task) -> list[str]:
+def _other_spaces(student: Hosted, task: Task) -> list[str]:
     spaces = ("observation_space", "action_space")
     return [what for what in spaces if getattr(student.config, what) != getattr(task, what)]

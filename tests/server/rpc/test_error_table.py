@@ -39,6 +39,7 @@ from plures_server.rpc.students import _check_is_operator
 from plures_server.runs import RunRequest, begin, put_back
 from plures_server.snapshot_reading import read_manifest
 from plures_server.snapshots import Snapshots
+from plures_server.speech import SayRequest
 from plures_server.tasks import Watched, get_task
 from plures_students.checkpoint import load_checkpoint
 from plures_students.errors import CheckpointError
@@ -204,6 +205,11 @@ async def not_the_operator(world: World) -> None:
         caller.tenant.reset(before)
 
 
+async def agents_that_only_act(world: World) -> None:
+    request = SayRequest("joe", None, "ex uno ", (), max_tokens=4)
+    await world.engine.call(lambda pool: world.engine.steppers[pool.get("joe").student.name].say(pool, request))
+
+
 async def twice_the_folder(world: World) -> None:
     with held(world.folder), held(world.folder):
         pass
@@ -240,6 +246,7 @@ PRODUCERS: dict[type[PluresError], Callable[[World], Awaitable[Any]]] = {
     errors.LogFull: full_log,
     errors.QuotaExceeded: too_many_calls,
     errors.RateExceeded: too_often,
+    errors.NotOffered: agents_that_only_act,
     errors.OperatorOnly: not_the_operator,
     errors.Unauthenticated: without_token,
     errors.RecoveryRefused: cannot_recover,

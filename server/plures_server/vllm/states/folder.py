@@ -143,9 +143,10 @@ class StateFolder:
         self._add(name, state)
         return self.facts(name)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, durable: bool = True) -> None:
+        """UnknownState. One that is not durable may be there again after a loss of power."""
         with _known(name):
-            self._shelf.remove(check_name(name))
+            self._shelf.remove(check_name(name), durable)
 
     def _add(self, name: str, state: State) -> None:
         data = encode(state)

@@ -81,16 +81,16 @@ class Shelf:
             _sync_file(partial)
             self._claim(copy, partial)
 
-    def remove(self, name: str) -> None:
-        """FileNotFoundError."""
+    def remove(self, name: str, durable: bool) -> None:
+        """FileNotFoundError. One that is not durable may be there again after a loss of power."""
         with self._changing():
             there = [path for path in self._places(name) if path.exists()]
             for path in there:
                 path.unlink()
         if not there:
             raise FileNotFoundError(name)
-        sync_folder(self._recent)
-        sync_folder(self.path)
+        for folder in (self._recent, self.path) if durable else ():
+            sync_folder(folder)
 
     def sync(self) -> None:
         """Have all that is recent now on the disk."""

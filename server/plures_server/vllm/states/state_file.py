@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -61,6 +62,9 @@ def read_facts(path: Path) -> Facts:
     with open(path, "rb") as file:
         header = file.read(_PREFIX)
         header += file.read(min(int.from_bytes(header, "little"), _LONGEST_HEADER))
+        size = os.fstat(file.fileno()).st_size
+    if size != len(header) + _data_bytes(path, header):
+        raise _damaged(path, f"it has {size} bytes, which is not what it should have")
     return _facts(path, _form(path, header))
 
 
@@ -81,13 +85,31 @@ def read_state(path: Path) -> State:
 def _form(path: Path, data: bytes) -> dict[str, Any]:
     """What safetensors has as metadata at the head of a file."""
     try:
-        header = json.loads(data[_PREFIX : _PREFIX + int.from_bytes(data[:_PREFIX], "little")])
-        form = json.loads(header["__metadata__"]["plures"])
+        form = json.loads(_header(path, data)["__metadata__"]["plures"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, error) from error
     if not isinstance(form, dict) or form.get("format") != FORMAT:
         raise _damaged(path, f"it is no {FORMAT}")
     return form
+
+
+def _header(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(data[_PREFIX : _PREFIX + int.from_bytes(data[:_PREFIX], "little")])
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(header, dict):
+        raise _damaged(path, "it has no header")
+    return header
+
+
+def _data_bytes(path: Path, header: bytes) -> int:
+    """What the tensors take, by a header."""
+    entries = (entry for name, entry in _header(path, header).items() if name != "__metadata__")
+    try:
+        return max((int(entry["data_offsets"][1]) for entry in entries), default=0)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise _damaged(path, error) from error
 
 
 def _facts(path: Path, form: dict[str, Any]) -> Facts:
