@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[str | float | None, ...]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_lines_option = click.option(
+    "--json", is_flag=True, expose_value=False, help="Print JSON, one record a line, as without this."
+)
 
 
 def print_json(value: Any) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .connect import connected
-from .output import Row, json_option, print_json, print_json_line, print_table
+from .output import Row, json_lines_option, json_option, print_json, print_json_line, print_table
 
 if TYPE_CHECKING:
     from ..items import ResultBatch
@@ -42,6 +42,7 @@ def stats(name: str, as_json: bool) -> None:
 @queue.command()
 @click.argument("name")
 @click.option("--follow", is_flag=True, help="Wait for more results, until interrupted.")
+@json_lines_option
 def results(name: str, follow: bool) -> None:
     """Print the results of queue NAME, one line of JSON an item."""
     with connected() as client:
@@ -57,32 +58,39 @@ def results(name: str, follow: bool) -> None:
 
 @queue.command()
 @click.argument("name")
-def pause(name: str) -> None:
+@json_option
+def pause(name: str, as_json: bool) -> None:
     """Begin nothing more of queue NAME."""
     with connected() as client:
         client.queue(name).pause()
+    _done({"paused": name}, as_json)
 
 
 @queue.command()
 @click.argument("name")
-def resume(name: str) -> None:
+@json_option
+def resume(name: str, as_json: bool) -> None:
     """Go on with queue NAME."""
     with connected() as client:
         client.queue(name).resume()
+    _done({"resumed": name}, as_json)
 
 
 @queue.command()
 @click.argument("name")
 @click.option("--submission", default=None, help="The one whose items are cancelled.  [default: all]")
-def cancel(name: str, submission: str | None) -> None:
+@json_option
+def cancel(name: str, submission: str | None, as_json: bool) -> None:
     """Take items off queue NAME, waiting and under way."""
     with connected() as client:
-        click.echo(f"{client.queue(name).cancel(submission)} items cancelled")
+        cancelled = client.queue(name).cancel(submission)
+    _done({"cancelled": cancelled}, as_json, f"{cancelled} items cancelled")
 
 
 @queue.command()
 @click.argument("name")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Of those given up last.")
+@json_lines_option
 def dead(name: str, limit: int) -> None:
     """Print the items of queue NAME that were given up, one line of JSON a lot."""
     with connected() as client:
@@ -94,18 +102,29 @@ def dead(name: str, limit: int) -> None:
 
 @queue.command()
 @click.argument("name")
-def requeue(name: str) -> None:
+@json_option
+def requeue(name: str, as_json: bool) -> None:
     """Give all items of queue NAME that were given up another life."""
     with connected() as client:
-        click.echo(f"{client.queue(name).requeue()} items are on the queue again")
+        requeued = client.queue(name).requeue()
+    _done({"requeued": requeued}, as_json, f"{requeued} items are on the queue again")
 
 
 @queue.command()
 @click.argument("name")
-def delete(name: str) -> None:
+@json_option
+def delete(name: str, as_json: bool) -> None:
     """Remove queue NAME with its items and results."""
     with connected() as client:
         client.queue(name).delete()
+    _done({"deleted": name}, as_json)
+
+
+def _done(what: dict[str, str | int], as_json: bool, said: str = "") -> None:
+    if as_json:
+        print_json(what)
+    elif said:
+        click.echo(said)
 
 
 def _show(found: "list[QueueStats]") -> None:

@@ -1,6 +1,8 @@
 """`plures-server token`: make, list and revoke tokens. A server that runs sees the change."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +16,7 @@ _FILE = click.option(
     required=True,
     help="The server's file of tokens.",
 )
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -24,27 +27,39 @@ def token() -> None:
 @token.command()
 @click.argument("tenant")
 @_FILE
-def new(tenant: str, file: Path) -> None:
+@_JSON
+def new(tenant: str, file: Path, as_json: bool) -> None:
     """Print a new token of TENANT. It is told this once: what is kept is a hash."""
     text, made = new_token(tenant)
     write_tokens(file, read_tokens(file) | {made.id: made})
-    click.echo(text)
+    _say({"tenant": tenant, "id": made.id, "token": text} if as_json else text)
 
 
 @token.command("list")
 @_FILE
-def list_(file: Path) -> None:
+@_JSON
+def list_(file: Path, as_json: bool) -> None:
     """List tenants and the ids of their tokens."""
-    for known in read_tokens(file).values():
-        click.echo(f"{known.tenant} {known.id}")
+    known = read_tokens(file).values()
+    if as_json:
+        _say([{"tenant": one.tenant, "id": one.id} for one in known])
+    else:
+        _say("\n".join(f"{one.tenant} {one.id}" for one in known))
 
 
 @token.command()
 @click.argument("id_", metavar="ID")
 @_FILE
-def revoke(id_: str, file: Path) -> None:
+@_JSON
+def revoke(id_: str, file: Path, as_json: bool) -> None:
     """Forget the token with this ID; calls under way go on."""
     tokens = read_tokens(file)
     if tokens.pop(id_, None) is None:
         raise click.ClickException(f"no token has the id {id_!r}; `plures-server token list` has them")
     write_tokens(file, tokens)
+    if as_json:
+        _say({"revoked": id_})
+
+
+def _say(what: Any) -> None:
+    click.echo(what if isinstance(what, str) else json.dumps(what, indent=2))

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ..bandits import Bandits
@@ -14,6 +13,7 @@ from ..fidelity import compare_within_bounds, draw_behaviour
 from ..lives import Lives, read_lives, write_lives
 from ..threads import threads
 from .failing import fails_in_words
+from .output import console_for, json_option, print_json
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 REPORT, PICTURE = "fidelity.json", "behaviour.png"
@@ -32,8 +32,11 @@ REPORT, PICTURE = "fidelity.json", "behaviour.png"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=DIRECTORY, required=True, help=f"Gets {REPORT} and {PICTURE}; with --play, the lives too.")
+@json_option
 @fails_in_words
-def fidelity(teacher: Path, copies: Path | None, student: Path | None, each: int, seed: int, out: Path) -> None:
+def fidelity(
+    teacher: Path, copies: Path | None, student: Path | None, each: int, seed: int, out: Path, as_json: bool
+) -> None:
     """Compare how the lives of a TEACHER and of its COPIES went, each free in the same tasks."""
     if (copies is None) == (student is None):
         raise click.UsageError("name either the COPIES' lives or, with --play, a student")
@@ -43,10 +46,11 @@ def fidelity(teacher: Path, copies: Path | None, student: Path | None, each: int
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).write_text(json.dumps(report, indent=2) + "\n")
     draw_behaviour(out / PICTURE, report)
-    console = Console()
+    console = console_for(as_json)
     console.print(_table(report))
     if report["told_apart"]:
         console.print(_told(report))
+    print_json(report, as_json)
 
 
 def _played(recorded: Lives, student: Path | None, each: int, seed: int, out: Path) -> Lives:

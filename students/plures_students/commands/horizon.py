@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ..checkpoint import load_checkpoint, save_checkpoint
@@ -11,6 +10,7 @@ from ..fidelity.horizon import MARGIN, Divergence, divergence
 from ..teachers import LEARNERS, WORLDS, make
 from ..threads import threads
 from .failing import fails_in_words
+from .output import console_for, json_option, print_json
 from .settings import read_settings
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -29,18 +29,21 @@ DIRECTORY = click.Path(file_okay=False, path_type=Path)
     help="Nats a step that a faithful copy may differ by.",
 )  # fmt: skip
 @click.option("--write", is_flag=True, help="Write the horizon and its evidence to the student's card.")
+@json_option
 @fails_in_words
 def horizon(
     student: Path, world: str, learner: str, settings: tuple[str, ...], lives: int, steps: int, seed: int,
-    margin: float, write: bool,
+    margin: float, write: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Let a STUDENT's copies and its teacher live side by side, and say up to which step they choose alike."""
     checkpoint, wanted = load_checkpoint(student), read_settings(settings)
     place, teacher = make(WORLDS, world, wanted["world"]), make(LEARNERS, learner, wanted["learner"])
     with threads(1):
         found = divergence(checkpoint.student, teacher, place, lives, steps, seed, margin)
-    Console().print(_table(found))
-    click.echo(f"horizon: {found.horizon:,} of {steps:,} steps, at {margin:g} nats a step")
+    console = console_for(as_json)
+    console.print(_table(found))
+    console.print(f"horizon: {found.horizon:,} of {steps:,} steps, at {margin:g} nats a step", highlight=False)
+    print_json({"horizon": found.horizon, **found.to_json()}, as_json)
     if write:
         evidence = {"world": str(place), "teacher": str(teacher), "lives": lives, "seed": seed, **found.to_json()}
         card = {**checkpoint.card, "horizon": found.horizon, "horizon_evidence": evidence}

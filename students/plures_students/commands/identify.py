@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from ..lives import read_lives
 from ..spaces import encoded_width
 from ..threads import threads
 from .failing import fails_in_words
+from .output import console_for, json_option, print_json
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 REPORT, PICTURE = "identify.json", "identify.png"
@@ -37,9 +37,10 @@ _ADVICE = "Comma-separated: rules (also RULE+think:N), algorithms, classic, chan
     "--length", type=click.IntRange(1), default=400, show_default=True, help="Choices in the longest segment."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and batches.")
+@json_option
 @fails_in_words
 def identify(
-    lives: Path, test: Path, members: str, out: Path, parameters: int, state_bytes: int, **training: int
+    lives: Path, test: Path, members: str, out: Path, parameters: int, state_bytes: int, as_json: bool, **training: int
 ) -> None:
     """Fit many members of the family to the LIVES of a teacher, and weigh them by other lives of it.
 
@@ -49,7 +50,7 @@ def identify(
     relabel = encoded_width(train.card.observation_space) == 0
     settings = ImitationSettings(relabel=relabel, rehearse=False, **training)  # type: ignore[arg-type]
     chosen = read_members(members, Size(parameters, state_bytes), settings)
-    console = Console()
+    console = console_for(as_json)
     with threads(1), Progress(console=console) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in chosen}
         report = compare.identify(chosen, train, held_out, out, lambda name, at: bar.update(tasks[name], completed=at))
@@ -60,6 +61,7 @@ def identify(
     misfit = report["misfit_of_best"]
     said = f"{misfit['alarms']:.0%} of lives hold what it does not know, at {misfit['at']:.0%} false alarms"
     console.print(f"Best: {report['members'][0]['member']}; {said}.")
+    print_json(report, as_json)
 
 
 def _table(report: dict[str, Any]) -> Table:

@@ -15,6 +15,7 @@ from ..imitate.trainer import Trainer
 from ..lives import read_lives
 from ..spaces import encoded_width
 from .failing import fails_in_words
+from .output import console_for, json_option, print_json
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -59,20 +60,23 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
 )
 @click.option("--rehearse/--no-rehearse", default=True, show_default=True, help="Where the lives tell what was played.")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
+@json_option
 @fails_in_words
 def imitate(
-    lives: Path, out: Path, test: Path | None, rule: str, heads: int, resume: bool, relabel: bool | None, **given: Any
-) -> None:
+    lives: Path, out: Path, test: Path | None, rule: str, heads: int, resume: bool, relabel: bool | None,
+    as_json: bool, **given: Any,
+) -> None:  # fmt: skip
     """Fit a student to the LIVES of a learner, so that it learns as that learner does."""
     data = read_lives(lives)
     if relabel is None:
         relabel = encoded_width(data.card.observation_space) == 0
     settings = ImitationSettings(relabel=relabel, **given)
     imitation = Imitation(data, read_lives(test) if test else None, out, rule, settings, resume, {"heads": heads})
-    console = Console()
+    console = console_for(as_json)
     with _bar(console) as bar:
         report = imitation.run(_Display(bar, settings))
     _say(console, report, out)
+    print_json(report, as_json)
 
 
 class _Display:

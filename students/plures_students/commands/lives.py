@@ -1,10 +1,10 @@
 """`plures lives`: look at recorded lives, bring them in, cut them in two, copy those that are shipped."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ..lives import (
@@ -25,6 +25,7 @@ from .failing import fails_in_words
 from .fresh import refuse_existing
 from .lives_import import minari, rollout_
 from .lives_optimiser import nelder_mead
+from .output import console_for, facts_of, json_option, print_json, say
 from .record_llm import record_llm, text
 from .settings import read_settings
 
@@ -39,10 +40,13 @@ def lives() -> None:
 
 @lives.command()
 @click.argument("directory", type=DIRECTORY)
+@json_option
 @fails_in_words
-def describe(directory: Path) -> None:
+def describe(directory: Path, as_json: bool) -> None:
     """Check a data set, of any size, and say what is in it."""
-    Console().print(_description(summarise(stream_lives(directory)), str(directory)))
+    found = summarise(stream_lives(directory))
+    console_for(as_json).print(_description(found, str(directory)))
+    print_json(_facts(found), as_json)
 
 
 def _description(data: Summary, title: str) -> Table:
@@ -67,17 +71,37 @@ def _description(data: Summary, title: str) -> Table:
     return table
 
 
+def _facts(data: Summary) -> dict[str, Any]:
+    card = data.card
+    return {
+        "title": card.title,
+        "lives": len(data.lengths),
+        "steps": data.steps,
+        "steps_a_life": {"min": int(min(data.lengths)), "max": int(max(data.lengths))},
+        "episodes": data.episodes,
+        "observation": str(card.observation_space),
+        "action": str(card.action_space),
+        "reward": {"min": float(data.lowest), "max": float(data.highest), "mean": float(data.mean_reward)},
+        "seconds_per_decision": card.seconds_per_decision,
+        "also": list(data.extra),
+        "source": card.source,
+        "licence": card.licence,
+        "citation": card.citation,
+    }
+
+
 @lives.command("import")
 @click.argument("csv", type=FILE)
 @click.option("--map", "map_file", type=FILE, required=True, help="TOML or JSON: the card, and which column is what.")
 @click.option("--out", type=DIRECTORY, required=True)
+@json_option
 @fails_in_words
-def import_(csv: Path, map_file: Path, out: Path) -> None:
+def import_(csv: Path, map_file: Path, out: Path, as_json: bool) -> None:
     """Make a data set of a CSV file (also gzipped)."""
     data = import_csv(csv, Mapping.load(map_file))
     refuse_existing(out)
     write_lives(out, data)
-    click.echo(f"{out}: {len(data)} lives, {data.steps} steps")
+    say(f"{out}: {len(data)} lives, {data.steps} steps", facts_of(out, data), as_json)
 
 
 @lives.command("split")
@@ -85,27 +109,32 @@ def import_(csv: Path, map_file: Path, out: Path) -> None:
 @click.option("--out", type=DIRECTORY, nargs=2, required=True, help="Two new directories.")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.8, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
+@json_option
 @fails_in_words
-def split_(directory: Path, out: tuple[Path, Path], share: float, seed: int) -> None:
+def split_(directory: Path, out: tuple[Path, Path], share: float, seed: int, as_json: bool) -> None:
     """Cut a data set in two by life: SHARE of the lives go to the first, the others to the second."""
     data = read_lives(directory)
     if len(data) < 2:
         raise LivesError(f"{directory} has one life; there is nothing to split")
     for target in out:
         refuse_existing(target)
-    for target, part in zip(out, split(data, share, seed), strict=True):
+    parts = dict(zip(out, split(data, share, seed), strict=True))
+    for target, part in parts.items():
         write_lives(target, part)
-        click.echo(f"{target}: {len(part)} lives, {part.steps} steps")
+    written = "\n".join(f"{target}: {len(part)} lives, {part.steps} steps" for target, part in parts.items())
+    say(written, [facts_of(target, part) for target, part in parts.items()], as_json)
 
 
 @lives.command()
 @click.argument("name", type=click.Choice(shipped_names()))
 @click.argument("directory", type=DIRECTORY)
+@json_option
 @fails_in_words
-def copy(name: str, directory: Path) -> None:
+def copy(name: str, directory: Path, as_json: bool) -> None:
     """Copy a data set that comes with Plures to a new directory."""
     copy_shipped(name, directory)
-    click.echo(f"{directory}: {name}, with its licence and source note")
+    said = f"{directory}: {name}, with its licence and source note"
+    say(said, {"out": str(directory), "name": name}, as_json)
 
 
 @lives.command("record")
@@ -116,14 +145,17 @@ def copy(name: str, directory: Path) -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the learner or the world.")
 @click.option("--out", type=DIRECTORY, required=True)
+@json_option
 @fails_in_words
-def record_(world: str, learner: str, count: int, steps: int, seed: int, settings: tuple[str, ...], out: Path) -> None:
+def record_(
+    world: str, learner: str, count: int, steps: int, seed: int, settings: tuple[str, ...], out: Path, as_json: bool
+) -> None:
     """Record the lives of a teacher that is an algorithm, e.g. --set learner.epsilon=0.2 --set world.arms=3."""
     refuse_existing(out)
     wanted = read_settings(settings)
     data = record(make(WORLDS, world, wanted["world"]), make(LEARNERS, learner, wanted["learner"]), count, steps, seed)
     write_lives(out, data)
-    click.echo(f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps")
+    say(f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps", facts_of(out, data), as_json)
 
 
 lives.add_command(record_llm)

@@ -15,6 +15,7 @@ from ..teachers import WORLDS, make
 from ..text import cut, lives_of_text
 from .failing import fails_in_words
 from .fresh import refuse_existing
+from .output import console_for, facts_of, json_option, say
 from .settings import read_settings
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -35,10 +36,11 @@ KEY = "PLURES_LLM_KEY"
 @click.option("--at-once", type=click.IntRange(1), default=8, show_default=True, help="Lives side by side.")
 @click.option("--body", default="{}", metavar="JSON", help='Further entries of each request, e.g. {"temperature": 1}.')
 @click.option("--out", type=DIRECTORY, required=True, help="The same folder again goes on where it was left.")
+@json_option
 @fails_in_words
 def record_llm(
     url: str, model: str, world: str, count: int, steps: int, seed: int, settings: tuple[str, ...],
-    rate: float | None, tries: int, asks: int, at_once: int, body: str, out: Path,
+    rate: float | None, tries: int, asks: int, at_once: int, body: str, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Record the lives of a language model that learns in its context. A key, if one is needed: $PLURES_LLM_KEY."""
     from ..llm import Endpoint, EndpointSettings, Recording
@@ -48,14 +50,15 @@ def record_llm(
     recording = Recording(chosen, model, count, steps, out, seed, asks, at_once)
 
     async def run() -> Any:
-        with Progress() as progress:
+        with Progress(console=console_for(as_json)) as progress:
             task = progress.add_task("steps", total=count * steps)
             async with Endpoint(asked) as endpoint:
                 return await recording.run(endpoint, lambda: progress.advance(task))
 
     data = asyncio.run(run())
     short = count - int((data.lengths == steps).sum())
-    click.echo(f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps, {short} ended early")
+    said = f"{out}: {data.card.title}, {len(data)} lives, {data.steps} steps, {short} ended early"
+    say(said, facts_of(out, data) | {"ended_early": short}, as_json)
 
 
 @click.command("text")
@@ -63,15 +66,16 @@ def record_llm(
 @click.option("--bytes", "size", type=click.IntRange(2), default=1025, show_default=True, help="Of a life.")
 @click.option("--licence", default="", help="On what terms the text may be used.")
 @click.option("--out", type=DIRECTORY, required=True)
+@json_option
 @fails_in_words
-def text(files: tuple[Path, ...], size: int, licence: str, out: Path) -> None:
+def text(files: tuple[Path, ...], size: int, licence: str, out: Path, as_json: bool) -> None:
     """Make lives of text: a student that imitates them is a language model of bytes."""
     refuse_existing(out)
     pieces = [piece for file in files for piece in cut(file.read_bytes(), size)]
     names = ", ".join(file.name for file in files)
     data = lives_of_text(pieces, f"text of {names}", names, licence)
     write_lives(out, data)
-    click.echo(f"{out}: {len(data)} lives, {data.steps} bytes to foretell")
+    say(f"{out}: {len(data)} lives, {data.steps} bytes to foretell", facts_of(out, data), as_json)
 
 
 def _object(text: str) -> dict[str, Any]:

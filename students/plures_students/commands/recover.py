@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from ..identify.strangers import STRANGERS
 from ..provenance import made
 from ..threads import threads
 from .failing import fails_in_words
+from .output import console_for, json_option, print_json
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 REPORT, MATRICES, PARAMETERS = "recovery.json", "recovery.png", "parameters.png"
@@ -31,10 +31,11 @@ REPORT, MATRICES, PARAMETERS = "recovery.json", "recovery.png", "parameters.png"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=DIRECTORY, required=True, help=f"For {REPORT}, {MATRICES} and {PARAMETERS}.")
+@json_option
 @fails_in_words
-def recover(lives: int, steps: int, seed: int, out: Path) -> None:
+def recover(lives: int, steps: int, seed: int, out: Path, as_json: bool) -> None:
     """Simulate each algorithm, fit all to every life, and say what was told from what."""
-    console, settings = Console(), RecoverySettings(lives, steps, seed=seed)
+    console, settings = console_for(as_json), RecoverySettings(lives, steps, seed=seed)
     with threads(1), Progress(console=console) as bar:
         task = bar.add_task("fitting", total=len(ALGORITHMS) * (len(ALGORITHMS) + len(STRANGERS)))
         found = recovery_report.recover(settings, lambda: bar.advance(task))
@@ -47,6 +48,7 @@ def recover(lives: int, steps: int, seed: int, out: Path) -> None:
     console.print(_matrix(report))
     console.print(_parameters(report))
     console.print(_strangers(report))
+    print_json(report, as_json)
 
 
 def _matrix(report: dict[str, Any]) -> Table:
