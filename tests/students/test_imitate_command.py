@@ -88,7 +88,11 @@ def test_a_comparison_wants_copies_or_a_student(folder: Path) -> None:
     assert "--play" in failed.output
 
 
-def test_births_is_a_setting_that_the_student_remembers(folder: Path) -> None:
-    born = run(imitate, folder / "train", "--out", folder / "born", *FEW, "--births")
+def test_what_is_asked_for_is_what_the_student_is(folder: Path) -> None:
+    shape = "--rule", "average", "--layers", 1, "--mlp-width", 3
+    born = run(imitate, folder / "train", "--out", folder / "born", *FEW, "--births", *shape)
     assert born.exit_code == 0, born.output
-    assert load_checkpoint(folder / "born").card["training"]["births"]
+    student = load_checkpoint(folder / "born")
+    assert student.card["training"]["births"]
+    config = student.student.config
+    assert (config.rule, config.layers, config.mlp_width, config.heads) == ("average", 1, 3, 2)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..config import StudentConfig
 from ..imitate import Imitation, ImitationSettings
 from ..imitate.trainer import Trainer
 from ..lives import read_lives
@@ -35,6 +36,10 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
     "--rule", type=click.Choice(sorted(RULES)), default="gated_delta", show_default=True, help="Member of the family."
 )
 @click.option("--heads", type=click.IntRange(1), default=2, show_default=True, help="Memories a layer, fast and slow.")
+@click.option("--layers", type=click.IntRange(1), help=f"[default: {StudentConfig.layers}]")
+@click.option(
+    "--mlp-width", type=click.IntRange(1), help=f"Hidden units of a layer. [default: {StudentConfig.mlp_width}]"
+)
 @_option("steps", click.IntRange(1), "Steps of descent.")
 @_option("batch", click.IntRange(1), "Choices that a step sees.")
 @_option("length", click.IntRange(1), "Choices in the longest segment of a life.")
@@ -63,15 +68,17 @@ def _option(name: str, kind: click.ParamType[Any], help: str) -> Callable[[Decor
 @json_option
 @fails_in_words
 def imitate(
-    lives: Path, out: Path, test: Path | None, rule: str, heads: int, resume: bool, relabel: bool | None,
-    as_json: bool, **given: Any,
+    lives: Path, out: Path, test: Path | None, rule: str, heads: int, layers: int | None, mlp_width: int | None,
+    resume: bool, relabel: bool | None, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Fit a student to the LIVES of a learner, so that it learns as that learner does."""
     data = read_lives(lives)
     if relabel is None:
         relabel = encoded_width(data.card.observation_space) == 0
     settings = ImitationSettings(relabel=relabel, **given)
-    imitation = Imitation(data, read_lives(test) if test else None, out, rule, settings, resume, {"heads": heads})
+    chosen = {"heads": heads, "layers": layers, "mlp_width": mlp_width}
+    sizes = {name: size for name, size in chosen.items() if size is not None}
+    imitation = Imitation(data, read_lives(test) if test else None, out, rule, settings, resume, sizes)
     console = console_for(as_json)
     with _bar(console) as bar:
         report = imitation.run(_Display(bar, settings))
