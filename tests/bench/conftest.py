@@ -3,37 +3,26 @@
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
 
 
-@pytest.fixture
-def roofline(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("roofline")
+def bench_script(module: str) -> Any:
+    """A fixture that is the script `bench/<module>.py`."""
+
+    @pytest.fixture
+    def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+        monkeypatch.syspath_prepend(BENCH)
+        return import_module(module)
+
+    return script
 
 
-@pytest.fixture
-def counting(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("counting")
-
-
-@pytest.fixture
-def pages(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("pages")
-
-
-@pytest.fixture
-def past_horizon_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("past_horizon_report")
-
-
-@pytest.fixture
-def coordinators_table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("coordinators_table")
+roofline = bench_script("roofline")
+counting = bench_script("counting")
+pages = bench_script("pages")
+past_horizon_report = bench_script("past_horizon_report")
+coordinators_table = bench_script("coordinators_table")

@@ -1,8 +1,6 @@
 """The peers: they do the same work, and the table says who was left out and why."""
 
 import json
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,13 +8,9 @@ import torch
 from plures_client.bench import peers as table
 from torch import nn
 
-from .conftest import BENCH
+from .conftest import bench_script
 
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("bench_peers")
+bench = bench_script("bench_peers")
 
 
 def test_agents_one_by_one_live_as_all_at_once(bench, bandit_student):

@@ -1,17 +1,10 @@
 """The bench of the server: what the page says is what was measured."""
 
 import json
-from importlib import import_module
 
-import pytest
+from .conftest import bench_script
 
-from .conftest import BENCH
-
-
-@pytest.fixture
-def bench_server(monkeypatch):
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("bench_server")
+bench_server = bench_script("bench_server")
 
 
 def test_the_documented_table_is_that_of_the_result(bench_server):

@@ -1,6 +1,5 @@
 """The benches of ticks and of traffic, on few agents."""
 
-from importlib import import_module
 from types import ModuleType
 
 import numpy as np
@@ -10,22 +9,16 @@ from plures_students.imitate.histories import Histories
 from plures_students.imitate.likelihood import log_probs, nll
 from plures_students.teachers import LEARNERS, WORLDS, make, record
 
-from .conftest import BENCH
+from .conftest import bench_script
+
+bench_tick, traffic = bench_script("bench_tick"), bench_script("bench_traffic")
 
 
 @pytest.fixture
-def tick(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    module = import_module("bench_tick")
-    monkeypatch.setattr(module, "BUFFER_FLOATS", 2**12)
-    monkeypatch.setattr(module, "PRODUCT", 16)
-    return module
-
-
-@pytest.fixture
-def traffic(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("bench_traffic")
+def tick(bench_tick: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(bench_tick, "BUFFER_FLOATS", 2**12)
+    monkeypatch.setattr(bench_tick, "PRODUCT", 16)
+    return bench_tick
 
 
 def test_a_tick_its_parts_and_its_floor_are_timed(tick, bandit_student):

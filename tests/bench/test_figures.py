@@ -1,19 +1,13 @@
 """Figures in README and docs agree with the JSON they came from, and pages name the command that makes it."""
 
 import json
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from .conftest import BENCH
+from .conftest import bench_script
 
-
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCH)
-    return import_module("figures")
+figures = bench_script("figures")
 
 
 def test_every_figure_is_what_its_file_says(figures):
