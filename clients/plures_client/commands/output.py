@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[str | float | None, ...]
 
+PIPE_COLUMNS = 1_000
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 json_lines_option = click.option(
     "--json", is_flag=True, expose_value=False, help="Print JSON, one record a line, as without this."
@@ -42,7 +44,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
         table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(_cell, row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        # A pipe has no width to fit: what rich would cut off to fit 80 columns is lost there.
+        console.width = max(console.width, PIPE_COLUMNS)
+    console.print(table)
 
 
 @contextmanager
