@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from .chunks import DeadChunk, QueueStats
+from .chunks import DeadChunk, QueueStats, root_of
 from .keys import ANY_COUNTS, QueueKeys, queue_of
 from .refusals import check_cursor, unknown_queue, unknown_submission
 from .runner import ScriptRunner
@@ -66,7 +66,7 @@ class QueueOversight(ScriptRunner):
             ids: Any = await redis.lrange(keys["dead"], -limit, -1)
             if not ids:
                 return []
-            roots = [id_.split(b"/")[-3] for id_ in ids]
+            roots = [root_of(id_.decode()) for id_ in ids]
             payloads: Any = await redis.hmget(keys["payloads"], roots)
             errors: Any = await redis.hmget(keys["errors"], ids)
             # One that was given up meanwhile may have pushed the oldest out.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..telemetry.logs import FORMATS, LEVELS
 from .setting import setting
 
 
@@ -70,7 +71,7 @@ class PoolSettings:
 class QueueSettings:
     """Where queues are kept."""
 
-    redis_url: str | None = setting(None, "Redis ≥ 6.2 or Valkey. Left out: a Valkey of the server's own.")
+    redis_url: str | None = setting(None, "Redis ≥ 7 or Valkey. Left out: a Valkey of the server's own.")
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,8 @@ class TaskSettings:
 class LogSettings:
     """What is said on standard error."""
 
-    format: str = setting("human", "For people, or an object a line.", click.Choice(["human", "json"]), "log-format")
-    level: str = setting(
-        "info", "The least that is said.", click.Choice(["debug", "info", "warning", "error"]), "log-level"
-    )
+    format: str = setting("human", "For people, or an object a line.", click.Choice(FORMATS), "log-format")
+    level: str = setting("info", "The least that is said.", click.Choice(LEVELS), "log-level")
     calls: bool = setting(False, "A line for every call that ended.", flag="log-calls")
 
 
