@@ -1,6 +1,8 @@
 """Many worlds at once on one real server, a queue each: what they ask next travels together."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from plures_server.queue.scripts import NAMES, script_text
@@ -9,18 +11,26 @@ from redis import Redis
 from .world import World
 
 WORLDS_AT_ONCE = 50
+GROUPS_AT_ONCE = 2
+"""While the server carries out what one group asks, another makes up its mind."""
+LASTING = "for _, key in ipairs(KEYS) do call('PEXPIRE', key, ARGV[2]) end"
+"""More than half of all that a script does, and nothing that a world of a few seconds could tell: it is left out."""
 Mutant = Mapping[str, tuple[tuple[str, str], ...]]
 
 
-def broken_promises(redis: Redis, seeds: Iterable[int], mutant: Mutant | None = None) -> Iterator[str]:
+def broken_promises(redis: Redis, seeds: Sequence[int], mutant: Mutant | None = None) -> Iterator[str]:
     """What goes wrong in the worlds of these seeds; `mutant` replaces text of scripts by other text, by script."""
     digests = {name: redis.script_load(_mutated(name, mutant or {})) for name in NAMES}
-    waiting = list(seeds)
-    while waiting:
-        worlds, waiting = [World(seed) for seed in waiting[:WORLDS_AT_ONCE]], waiting[WORLDS_AT_ONCE:]
-        _run(redis, digests, worlds)
-        for world in worlds:
-            yield from (f"{world.queue}: {wrong}" for wrong in _judge(redis, world))
+    groups = [seeds[first : first + WORLDS_AT_ONCE] for first in range(0, len(seeds), WORLDS_AT_ONCE)]
+    with ThreadPoolExecutor(GROUPS_AT_ONCE) as threads:
+        for wrongs in threads.map(partial(_live, redis, digests), groups):
+            yield from wrongs
+
+
+def _live(redis: Redis, digests: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+    worlds = [World(seed) for seed in seeds]
+    _run(redis, digests, worlds)
+    return [f"{world.queue}: {wrong}" for world in worlds for wrong in _judge(redis, world)]
 
 
 def _run(redis: Redis, digests: Mapping[str, Any], worlds: list[World]) -> None:
@@ -49,7 +59,7 @@ def _judge(redis: Redis, world: World) -> list[str]:
 
 def _mutated(name: str, mutant: Mutant) -> str:
     text = script_text(name)
-    for old, new in mutant.get(name, ()):
+    for old, new in ((LASTING, ""), *mutant.get(name, ())):
         assert old in text, f"{old!r} is not in {name}.lua, so that the mutant would be none"
         text = text.replace(old, new)
     return text
