@@ -65,7 +65,7 @@ types: setup
 check: lint types test
 
 # All that need neither a GPU, nor vLLM, nor students that were trained for it.
-BENCHES := $(filter-out $(addprefix bench/bench_,gpu.py vllm.py coordinators.py minimise.py),$(wildcard bench/bench_*.py))
+BENCHES := $(filter-out $(addprefix bench/bench_,gpu.py vllm.py coordinators.py minimise.py visits.py),$(wildcard bench/bench_*.py))
 
 bench: setup
 	mkdir -p $(OUT)/bench
@@ -110,6 +110,7 @@ $(TOGETHER)/students/%/card.json: $(TOGETHER)/lives/%/card.json | setup
 bench-coordinators: $(foreach name,gambler leaper optimiser dark-room,$(TOGETHER)/students/$(name)/card.json)
 	$(BIN)/python bench/bench_coordinators.py --students $(TOGETHER)/students --json bench/results/coordinators.json
 	$(BIN)/python bench/bench_minimise.py --students $(TOGETHER)/students --json bench/results/minimise.json
+	$(BIN)/python bench/bench_visits.py --students $(TOGETHER)/students --json bench/results/visits.json
 	$(BIN)/python bench/figures.py --write
 
 # Needs a CUDA device, and says so where there is none; bench/METHOD.md tells what it measures.
