@@ -68,7 +68,7 @@ def measure(client: Client) -> Iterator[Row]:
             function = Function(name, dimension, number + 1)
             for by, student in STUDENTS.items():
                 problem = Each(function, starts=STARTS, steps=steps, seed=number, by=by)  # type: ignore[arg-type]
-                found[by].append(crowd(client, student).solve(Map(), problem))  # type: ignore[arg-type]
+                found[by].append(crowd(client, student).solve(Map(), problem))
             found["scipy"].append(by_scipy(problem))
         means = {who: float(np.mean(values)) for who, values in found.items()}
         errors = {who: float(np.std(values, ddof=1) / PROBLEMS**0.5) for who, values in found.items()}
