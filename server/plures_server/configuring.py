@@ -13,6 +13,7 @@ from .durable.policy import DurableConfig
 from .errors import InvalidArgument
 from .pages import ColdConfig
 from .pool import PoolConfig
+from .queue.calls import QueueConfig
 from .settings import QuotaSettings, Settings
 
 log = logging.getLogger("plures")
@@ -83,6 +84,25 @@ def durable_config(settings: Settings) -> DurableConfig:
     """When checkpoints are due."""
     durable = settings.durable
     return DurableConfig(checkpoint_bytes=durable.checkpoint_mb << 20, checkpoint_steps=durable.checkpoint_steps)
+
+
+def queue_config(settings: Settings) -> QueueConfig:
+    """The bounds of each queue."""
+    queues = settings.queues
+    return QueueConfig(
+        max_items=queues.max_items,
+        max_results=queues.max_results,
+        max_attempts=queues.max_attempts,
+        dead_chunks_kept=queues.max_dead,
+        max_children=queues.max_children,
+        max_depth=queues.max_depth,
+        results_kept_ms=_milliseconds(queues.results_kept_days),
+        idle_ms=_milliseconds(queues.idle_days),
+    )
+
+
+def _milliseconds(days: float) -> int:
+    return max(1, round(days * 24 * 3_600_000))
 
 
 def _default_memory() -> int:

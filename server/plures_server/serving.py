@@ -16,7 +16,7 @@ from .access.door import Door
 from .access.tls import credentials
 from .attachments import Attachments
 from .catalogue import Catalogue
-from .configuring import check, pool_config, quotas_of, tls_of
+from .configuring import check, pool_config, queue_config, quotas_of, tls_of
 from .durable.keeper import Keeper
 from .durable.lock import held
 from .durable.recovery import recover
@@ -58,7 +58,7 @@ async def serve(settings: Settings) -> None:
         url = settings.queues.redis_url
         if url is None:
             url = await stack.enter_async_context(_embedded_valkey(settings.data / "queue"))
-        store = await stack.enter_async_context(QueueStore(url))
+        store = await stack.enter_async_context(QueueStore(url, queue_config(settings)))
         attachments = await stack.enter_async_context(Attachments(engine, store))
         registry, door = CollectorRegistry(), Door(settings.access.tokens, quotas_of(settings))
         edge = Edge(door, CallMetrics(registry), Drain(), settings.log.calls, settings.access.max_rpcs, tracing)

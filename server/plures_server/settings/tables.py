@@ -69,9 +69,40 @@ class PoolSettings:
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """Where queues are kept."""
+    """Where queues are kept, and the bounds of each. Servers that share a store should be told the same."""
 
     redis_url: str | None = setting(None, "Redis ≥ 7 or Valkey. Left out: a Valkey of the server's own.")
+    max_items: int = setting(
+        10_000_000, "Items that wait or are being done.", click.IntRange(1), flag="queue-max-items"
+    )
+    max_results: int = setting(
+        1_000_000,
+        "Results kept, by up to 256 items each, until they are forgotten; beyond, a queue takes no items.",
+        click.IntRange(1),
+        flag="queue-max-results",
+    )
+    max_attempts: int = setting(
+        5, "Times that an item is begun before it is given up.", click.IntRange(1), flag="queue-max-attempts"
+    )
+    max_dead: int = setting(
+        10_000, "Lots of items given up that are kept; older ones go.", click.IntRange(1), flag="queue-max-dead"
+    )
+    max_children: int = setting(1_024, "Items that an item may ask for.", click.IntRange(0), flag="queue-max-children")
+    max_depth: int = setting(
+        16, "Items that ask for one another in a chain.", click.IntRange(0, 1_000), flag="queue-max-depth"
+    )
+    results_kept_days: float = setting(
+        7.0,
+        "Then results are dropped, whether or not they were read.",
+        click.FloatRange(0, 3_650, min_open=True),
+        flag="queue-results-kept-days",
+    )
+    idle_days: float = setting(
+        30.0,
+        "A queue that nobody uses for so long is gone.",
+        click.FloatRange(0.01, 3_650),
+        flag="queue-idle-days",
+    )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plures_server.configuring import queue_config
 from plures_server.errors import InvalidArgument
+from plures_server.queue.calls import QueueConfig
 from plures_server.settings import Settings, read_settings
 from plures_server.settings.page import page
 from plures_server.settings.setting import settings_of
@@ -87,6 +89,22 @@ def test_settings_do_not_change() -> None:
     settings = read_settings(STUDENTS, {}, None)
     with pytest.raises(FrozenInstanceError):
         settings.listen.port = 1  # type: ignore[misc]
+
+
+def test_queues_have_the_bounds_that_are_given_and_else_their_own(tmp_path: Path) -> None:
+    bounds = "max_items = 7\nmax_results = 6\nmax_attempts = 2\nmax_dead = 5\nmax_children = 4\nmax_depth = 3\n"
+    given = from_file(tmp_path, f'students = "s"\n[queues]\n{bounds}results_kept_days = 0.5\nidle_days = 2.0\n')
+    assert queue_config(given) == QueueConfig(
+        max_items=7,
+        max_results=6,
+        max_attempts=2,
+        dead_chunks_kept=5,
+        max_children=4,
+        max_depth=3,
+        results_kept_ms=12 * 3_600_000,
+        idle_ms=48 * 3_600_000,
+    )
+    assert queue_config(Settings(students=Path("s"))) == QueueConfig()
 
 
 def test_flags_and_variables_are_of_one_setting_each() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from plures_client import Client, Items, PluresClientError
-from plures_client.errors import Unavailable
+from plures_client.errors import ResourceExhausted, Unavailable
 from plures_server.telemetry.catalogue import METRICS
 from plures_server.telemetry.meter import Histogram, Meter
 from plures_server.telemetry.page import table
@@ -41,7 +41,9 @@ def moved(server: Any, name: str, fact: Callable[[float], bool]) -> float:
 
 @pytest.fixture(scope="module")
 def measured(launch_server: Callable[..., Any]) -> Any:
-    return launch_server("--metrics-port", "0", "--log-format", "json", "--log-calls", "--memory-gb", "0.5")
+    return launch_server(
+        "--metrics-port", "0", "--log-format", "json", "--log-calls", "--memory-gb", "0.5", "--queue-max-items", "1000"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,15 @@ def test_calls_and_errors_are_counted_by_their_codes(measured: Any, client: Clie
     ):
         assert after[sample] - before.get(sample, 0) == by, sample
     cohort.retire()
+
+
+def test_a_submission_beyond_the_bound_that_was_set_is_refused_and_counted(measured: Any, client: Client) -> None:
+    sample = 'plures_errors_total{code="RESOURCE_EXHAUSTED",reason="QUEUE_FULL"}'
+    before = scraped(measured).get(sample, 0)
+    items = Items.of("bandit", np.full((1001, 2), 0.5), steps=1, seed=0)
+    with pytest.raises(ResourceExhausted, match="holds 0 of at most 1000 items"):
+        client.queue("bounded").enqueue(items)
+    assert scraped(measured)[sample] - before == 1
 
 
 def test_steps_of_acts_and_runs_are_counted(measured: Any, client: Client) -> None:
