@@ -69,10 +69,20 @@ def measure(who: str, contestant: Contestant, agents: int, history: int) -> Row:
     return row
 
 
-def all_rows(who: str, contestant: Contestant, budget_s: float) -> list[Row]:
-    """By agents, then by history, each until a step takes longer than the budget."""
-    rows = _until(budget_s, AGENTS, lambda agents: measure(who, contestant, agents, SHORT))
-    return rows + _until(budget_s, HISTORIES, lambda history: measure(who, contestant, FEW, history))
+@dataclass(frozen=True)
+class Extent:
+    """How far rows go: seconds of a step, agents, tokens of history."""
+
+    budget_s: float
+    agents: int
+    history: int
+
+    def rows(self, who: str, contestant: Contestant) -> list[Row]:
+        """By agents, then by history, each until a step would take longer than the budget."""
+        agents = [count for count in AGENTS if count <= self.agents]
+        histories = [length for length in HISTORIES if length <= self.history]
+        rows = _until(self.budget_s, agents, lambda count: measure(who, contestant, count, SHORT))
+        return rows + _until(self.budget_s, histories, lambda length: measure(who, contestant, FEW, length))
 
 
 def _until(budget_s: float, sizes: Sequence[int], run: Callable[[int], Row]) -> list[Row]:
@@ -85,23 +95,26 @@ def _until(budget_s: float, sizes: Sequence[int], run: Callable[[int], Row]) -> 
     return rows
 
 
-def contest(checkpoint: Path, student: Student, budget_s: float, cached: bool) -> Iterator[list[Row]]:
+def contest(checkpoint: Path, student: Student, extent: Extent, cached: bool) -> Iterator[list[Row]]:
     """The rows of one contestant after the other."""
     with closing(Ours(student, max(AGENTS))) as ours:
-        yield all_rows("plures-server", ours, budget_s)
+        yield extent.rows("plures-server", ours)
     with closing(Vllm(checkpoint, cached=False, longest=LONGEST)) as vllm:
-        yield all_rows("vLLM, named state", Named(vllm), budget_s)
-        yield all_rows("vLLM, history sent again", Resent(vllm), budget_s)
+        yield extent.rows("vLLM, named state", Named(vllm))
+        yield extent.rows("vLLM, synced state", Named(vllm, sync=True))
+        yield extent.rows("vLLM, history sent again", Resent(vllm))
     if cached:
         with closing(Vllm(checkpoint, cached=True, longest=LONGEST)) as vllm:
-            yield all_rows("vLLM, prefix caching", Resent(vllm), budget_s)
+            yield extent.rows("vLLM, prefix caching", Resent(vllm))
 
 
 @click.command()
 @click.option("--budget", type=click.FloatRange(0, min_open=True), default=6.0, help="Seconds of the longest step.")
+@click.option("--agents", type=click.IntRange(1), default=max(AGENTS), help="At most so many.")
+@click.option("--history", type=click.IntRange(1), default=max(HISTORIES), help="Of at most so many tokens.")
 @click.option("--cached/--no-cached", default=True, help="Prefix caching too, for which vLLM starts once more.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
-def main(budget: float, cached: bool, json_path: Path | None) -> None:
+def main(budget: float, agents: int, history: int, cached: bool, json_path: Path | None) -> None:
     """Measure a student of bytes with a page of 4 KiB."""
     os.environ.update(QUIET)
     torch.set_num_threads(1)
@@ -111,7 +124,7 @@ def main(budget: float, cached: bool, json_path: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), student, {})
         rows: list[dict[str, Any]] = []
-        for found in contest(Path(folder), student, budget, cached):
+        for found in contest(Path(folder), student, Extent(budget, agents, history), cached):
             rows += [{**asdict(row), "steps_per_second": row.steps_per_second} for row in found]
             if json_path:
                 write_json(json_path, "vllm", rows)

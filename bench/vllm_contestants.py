@@ -76,7 +76,7 @@ class Vllm:
             enforce_eager=True, max_model_len=longest, max_num_seqs=256, enable_prefix_caching=cached, **ways,
         )  # fmt: skip
 
-    def ask(self, prompts: Sequence[list[int]], wishes: Sequence[dict[str, str] | None]) -> list[Any]:
+    def ask(self, prompts: Sequence[list[int]], wishes: Sequence[dict[str, Any] | None]) -> list[Any]:
         from vllm import SamplingParams
 
         params = [
@@ -108,16 +108,20 @@ class Resent:
 
 
 class Named:
-    """Each agent has a state by name, which a call goes on from and leaves again."""
+    """Each agent has a state by name, which a call goes on from and leaves again; `sync`: on the disk, each time."""
 
-    def __init__(self, vllm: Vllm) -> None:
+    def __init__(self, vllm: Vllm, sync: bool = False) -> None:
         self._vllm = vllm
+        self._save = {"last": "drop", "sync": sync}
 
     def remember(self, histories: Sequence[History]) -> None:
-        wishes = [{"save": f"agent-{number}", "last": "drop"} for number in range(len(histories))]
+        wishes = [{"save": name, **self._save} for name in self._names(histories)]
         self._vllm.ask([list(history) for history in histories], list(wishes))
 
     def step(self, histories: Sequence[History], token: int) -> int:
-        names = [f"agent-{number}" for number in range(len(histories))]
-        self._vllm.ask([[token]] * len(histories), [{"load": name, "save": name, "last": "drop"} for name in names])
+        wishes = [{"load": name, "save": name, **self._save} for name in self._names(histories)]
+        self._vllm.ask([[token]] * len(histories), wishes)
         return len(histories[0])
+
+    def _names(self, histories: Sequence[History]) -> list[str]:
+        return [f"agent-{number}" for number in range(len(histories))]

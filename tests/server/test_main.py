@@ -1,5 +1,6 @@
 """The command `plures-server`: what keeps it from starting, and what its death leaves behind."""
 
+import importlib.util
 import os
 import re
 import signal
@@ -223,3 +224,11 @@ def test_what_is_on_disk_outlives_a_server_that_is_killed(launch_server: Callabl
             with pytest.raises(grpc.RpcError):
                 list(stream)
     assert "Traceback" not in (server.folder / "server.log").read_text()
+
+
+def test_vllm_is_asked_for_with_a_model_and_where_it_is_not_there_the_way_to_get_it_is_said(students: Path) -> None:
+    assert "--engine vllm and --model go together" in sentence(invoke(students, "--engine", "vllm"))
+    assert "--engine vllm and --model go together" in sentence(invoke(students, "--model", "poet"))
+    if importlib.util.find_spec("vllm") is None:
+        said = sentence(invoke(students, "--engine", "vllm", "--model", "poet"))
+        assert said.endswith("vLLM is not installed here: pip install 'plures[vllm]' (GPU), or `make vllm` (CPU)")

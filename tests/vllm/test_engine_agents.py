@@ -1,11 +1,7 @@
 """`plures-server --engine vllm`: agents that vLLM steps, behind the same API, client and coordinators."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +17,13 @@ from plures_students.sampling import sample
 from plures_students.text import save_byte_tokenizer
 from plures_students.tokens import perceived
 
-from .helpers import QUIET, byte_student, saved, wait_until
+from .helpers import byte_student, saved, wait_until
+from .serving import serving
 
 STUDENT = "poet"
 TASK = "tests.vllm.speaking_env:Speaking-v0"
-ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(8)
 HEARD_TB = RNG.integers(97, 123, size=(6, 3)).astype(np.int32)
-
-
-def serving(model: Path, data: Path) -> "subprocess.Popen[str]":
-    command = [str(Path(sys.executable).with_name("plures-server")), "--engine", "vllm", "--model", str(model)]
-    command += ["--data", str(data), "--log-level", "warning"]
-    command += ["--gymnasium", TASK, "--port", "0", "--memory-gb", "0.1"]
-    command += ["--vllm", '{"max_model_len": 1024, "max_num_seqs": 16}']
-    environment = {**os.environ, **QUIET, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +35,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with serving(model, tmp_path_factory.mktemp("data")) as server:
-        assert server.stdout is not None
-        assert server.stderr is not None
-        with ThreadPoolExecutor(1) as reader:
-            errors = reader.submit(server.stderr.read)
-            line = server.stdout.readline()
-            if not (found := re.fullmatch(r"plures-server listens on (\S+)\n", line)):
-                raise AssertionError(errors.result()[-4000:])
-            with Client(found[1]) as client:
-                yield client
-            server.terminate()
-            assert server.wait(60) == 0, errors.result()[-4000:]
+    data = tmp_path_factory.mktemp("data")
+    with serving(model, data, {"max_model_len": 1024}, "--gymnasium", TASK) as address, Client(address) as client:
+        yield client
 
 
 @pytest.fixture

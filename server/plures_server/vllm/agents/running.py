@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,12 +19,13 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.llm_engine import LLMEngine
 
-from ...errors import EngineStopped, StorageFailed
+from ...errors import EngineStopped, InvalidArgument, StorageFailed
 from ..config import FORMAT
 from .hosted import is_student
 
 log = logging.getLogger("plures.vllm")
-QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+# What vLLM logs goes where this server's own log goes; standard output is for the address.
+QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CONFIGURE_LOGGING": "0"}
 CLOSE_SECONDS = 10
 STUDENT_LENGTH = 8192
 """Tokens of one call to a student; its state has no limit of its own, and vLLM keeps room for a call of that length."""
@@ -67,11 +68,15 @@ class Running:
     """One model with named states in a folder. It takes about half a minute to start."""
 
     def __init__(self, model: str, states: Path, more: dict[str, Any]) -> None:
-        """`more`: what vLLM's EngineArgs shall have beside, or instead of, what is needed here."""
+        """`more`: what vLLM's EngineArgs shall have beside, or instead of, what is needed here.
+
+        InvalidArgument: vLLM does not take that, or not serve the model.
+        """
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
-        with _without_main():
-            self._engine = LLMEngine.from_engine_args(EngineArgs(**{**_arguments(model, states), **more}))
+        if unknown := set(more) - {entry.name for entry in fields(EngineArgs)}:
+            raise InvalidArgument(f"--vllm has {sorted(unknown)[0]!r}, which is none of vLLM's arguments")
+        self._engine = _started(EngineArgs(**{**_arguments(model, states), **more}), model)
         self._numbers = itertools.count()
         self._pending: dict[str, Pending] = {}
 
@@ -151,6 +156,14 @@ def _arguments(model: str, states: Path) -> dict[str, Any]:
         return given
     ours = {"config_format": FORMAT, "dtype": "float32", "enforce_eager": True, "max_model_len": STUDENT_LENGTH}
     return given | ours | {"skip_tokenizer_init": not (Path(model) / "tokenizer.json").exists()}
+
+
+def _started(arguments: EngineArgs, model: str) -> LLMEngine:
+    try:
+        with _without_main():
+            return LLMEngine.from_engine_args(arguments)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise InvalidArgument(f"vLLM does not serve {model}, and what it logs says why: {error}") from error
 
 
 @contextmanager
