@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import os
 import re
+from pathlib import Path
 
 import torch
 
@@ -72,10 +73,10 @@ def _quota(given: QuotaSettings) -> Quota:
     )
 
 
-def pool_config(settings: Settings) -> PoolConfig:
-    """How many agents, and bytes in each tier."""
+def pool_config(settings: Settings, device: torch.device) -> PoolConfig:
+    """How many agents, and bytes in each tier; the first is the device's memory."""
     pool = settings.pool
-    memory = _bytes(pool.memory_gb) if pool.memory_gb else _default_memory()
+    memory = _bytes(pool.memory_gb) if pool.memory_gb else memory_of(device) // 2
     cold = ColdConfig(_bytes(pool.host_gb), _bytes(pool.disk_gb), pool.tier_dir or settings.data / "tier")
     return PoolConfig(pool.max_agents, memory, cold)
 
@@ -105,9 +106,16 @@ def _milliseconds(days: float) -> int:
     return max(1, round(days * 24 * 3_600_000))
 
 
-def _default_memory() -> int:
-    """Half of what the machine has, so that a full pool leaves room for everything else."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+def memory_of(device: torch.device, cgroup_limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes of a GPU that nobody has; or of this machine, or of the container that this process is in."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = cgroup_limit.read_text().strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdecimal() else machine
 
 
 def _bytes(gigabytes: float) -> int:

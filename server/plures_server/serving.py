@@ -117,7 +117,7 @@ async def _engine(settings: Settings, hosted: Hosting, tracing: Tracing) -> Asyn
     waiting = EngineConfig(max_waiting=settings.engine.max_waiting, linger_us=settings.engine.linger_us)
     engine = Engine(
         waiting,
-        pool_config(settings),
+        pool_config(settings, hosted.device),
         hosted.students,
         hosted.device,
         hosted.journals,

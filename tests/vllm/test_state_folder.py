@@ -153,8 +153,9 @@ def test_states_that_wait_for_different_tokens_do_not_merge(states: StateFolder)
         states.merge(["a", "b"], "ab")
     with pytest.raises(StateMismatch, match="belongs to model theirs"):
         states.merge(["a", "c"], "ac")
-    with pytest.raises(InvalidArgument):
-        states.merge(["a", "b"], "ab", [1.0])
+    for weights in ([1.0], [1.0, float("nan")], [1.0, "1"]):
+        with pytest.raises(InvalidArgument, match="give each state a finite number"):
+            states.merge(["a", "b"], "ab", weights)  # type: ignore[arg-type]
 
 
 def test_export_and_import_are_inverse(states: StateFolder, tmp_path: Path) -> None:
@@ -173,3 +174,11 @@ def test_no_more_is_kept_than_the_limit(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="may take 700"):
         states.save("two", state())
     assert states.names() == ["one"]
+
+
+def test_a_folder_has_the_limit_that_its_server_was_told(tmp_path: Path) -> None:
+    states = StateFolder.configured({"folder": str(tmp_path / "states"), "disk_mb": "0.0001"})
+    with pytest.raises(StorageFailed, match="may take 104"):
+        states.save("joe", state())
+    with pytest.raises(InvalidArgument, match="need a folder"):
+        StateFolder.configured({"disk_mb": 1})

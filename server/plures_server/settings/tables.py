@@ -60,7 +60,9 @@ class PoolSettings:
 
     max_agents: int = setting(1 << 20, "Agents alive at most.", click.IntRange(1, 1 << 29))
     memory_gb: float | None = setting(
-        None, "States on the device. Left out: half of the machine's memory.", click.FloatRange(0, min_open=True)
+        None,
+        "States on the device. Left out: half of a GPU's free memory, or of the machine's or container's.",
+        click.FloatRange(0, min_open=True),
     )
     host_gb: float = setting(0.0, "States beside the device's, in this machine's memory.", click.FloatRange(0))
     disk_gb: float = setting(0.0, "States beside those, in a file.", click.FloatRange(0))

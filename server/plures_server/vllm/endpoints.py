@@ -60,7 +60,7 @@ class StateEndpoints:
         transfer = engine_client.vllm_config.kv_transfer_config
         extra = {} if transfer is None else transfer.kv_connector_extra_config
         if transfer is not None and transfer.kv_connector == "NamedStateConnector":
-            self._folder = StateFolder(Path(extra["folder"]))
+            self._folder = StateFolder.configured(extra)
 
     async def list(self) -> dict[str, Any]:
         folder = self.folder
@@ -68,9 +68,12 @@ class StateEndpoints:
         return {"states": [await self._told(name) for name in names if folder.has(name)]}
 
     async def create(self, request: Request) -> dict[str, Any]:
-        form = await request.json()
+        try:
+            form = await request.json()
+        except ValueError as error:
+            raise InvalidArgument(f"the body is no JSON: {error}") from error
         known = isinstance(form, dict) and {"from", "name"} <= set(form) <= {"from", "name", "weights"}
-        if not known or not isinstance(form["from"], list):
+        if not known or not isinstance(form["from"], list) or not isinstance(form.get("weights"), list | None):
             raise InvalidArgument(
                 'send {"from": [NAME, …], "name": NEW}, and for a merge "weights" if not all are equal'
             )

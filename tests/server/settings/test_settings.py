@@ -1,11 +1,13 @@
 """Settings from flags, environment and file."""
 
+import os
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
 import pytest
-from plures_server.configuring import queue_config
+import torch
+from plures_server.configuring import memory_of, queue_config
 from plures_server.errors import InvalidArgument
 from plures_server.queue.calls import QueueConfig
 from plures_server.settings import Settings, read_settings
@@ -116,3 +118,14 @@ def test_flags_and_variables_are_of_one_setting_each() -> None:
 def test_the_page_lists_what_there_is() -> None:
     said = (ROOT / "docs" / "configuration.md").read_text()
     assert said == page(), "run `python -m plures_server.settings.page > docs/configuration.md`"
+
+
+@pytest.mark.parametrize(("limit", "bytes_"), [("1048576\n", 1 << 20), ("max\n", None), ("9" * 30, None), (None, None)])
+def test_in_a_container_memory_is_what_the_container_may_have(
+    tmp_path: Path, limit: str | None, bytes_: int | None
+) -> None:
+    file = tmp_path / "memory.max"
+    if limit is not None:
+        file.write_text(limit)
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory_of(torch.device("cpu"), file) == (bytes_ or machine)

@@ -5,7 +5,6 @@ tokens alone, however long the history is.
 """
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from plures_kernels.errors import InvalidArgument
@@ -36,7 +35,7 @@ class NamedStateConnector(KVConnectorBase_V1, SupportsHMA):
         super().__init__(vllm_config, role, kv_cache_config)
         page_bytes = _require_recurrent(vllm_config, kv_cache_config)
         extra = vllm_config.kv_transfer_config.kv_connector_extra_config
-        folder, model = _folder(extra), fingerprint(vllm_config)
+        folder, model = StateFolder.configured(extra), fingerprint(vllm_config)
         self._held = ExitStack()
         if role is KVConnectorRole.SCHEDULER:
             self._held.enter_context(folder.served())
@@ -101,13 +100,6 @@ class NamedStateConnector(KVConnectorBase_V1, SupportsHMA):
         if self._role is KVConnectorRole.WORKER:
             self._working.close()
         self._held.close()
-
-
-def _folder(extra: dict[str, Any]) -> StateFolder:
-    if not isinstance(extra.get("folder"), str):
-        raise InvalidArgument('named states need a folder: {"kv_connector_extra_config": {"folder": "states"}}')
-    limit = extra.get("disk_mb")
-    return StateFolder(Path(extra["folder"]), None if limit is None else int(float(limit) * 2**20))
 
 
 def _require_recurrent(vllm_config: Any, kv_cache_config: Any) -> int:

@@ -1,10 +1,12 @@
 """A folder of named states: every change appears whole or not at all, whichever process makes it, whenever it dies."""
 
 import logging
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from plures_kernels.errors import InvalidArgument
 from torch import Tensor
@@ -40,6 +42,14 @@ class StateFolder:
         self.path = path
         self.limit_bytes = limit_bytes
         self._shelf = Shelf(path)
+
+    @classmethod
+    def configured(cls, extra: Mapping[str, Any]) -> "StateFolder":
+        """The folder that `kv_connector_extra_config` names, with the limit that it sets; raise InvalidArgument."""
+        if not isinstance(extra.get("folder"), str):
+            raise InvalidArgument('named states need a folder: {"kv_connector_extra_config": {"folder": "states"}}')
+        limit = extra.get("disk_mb")
+        return cls(Path(extra["folder"]), None if limit is None else int(float(limit) * 2**20))
 
     @contextmanager
     def served(self) -> Iterator[None]:
@@ -118,8 +128,10 @@ class StateFolder:
 
         StateMismatch: states of several models, or whose pending tokens differ.
         """
-        if not names or (weights is not None and len(weights) != len(names)):
-            raise InvalidArgument(f"{len(names)} states with {weights} as weights cannot be merged")
+        if not names or (weights is not None and not _fit(weights, len(names))):
+            raise InvalidArgument(
+                f"{len(names)} states with {weights} as weights cannot be merged; give each state a finite number"
+            )
         self._check_free(merged)
         states = [self.load(name) for name in names]
         shares = weights or [1 / len(names)] * len(names)
@@ -202,6 +214,10 @@ def _storing() -> Iterator[None]:
 
 def _taken(name: str) -> AlreadyExists:
     return AlreadyExists(f"there is a state {name!r}; take another name, or delete it first")
+
+
+def _fit(weights: Sequence[object], count: int) -> bool:
+    return len(weights) == count and all(isinstance(one, int | float) and math.isfinite(one) for one in weights)
 
 
 def _together(names: Sequence[str], facts: Sequence[Facts]) -> Facts:
