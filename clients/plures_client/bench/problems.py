@@ -18,10 +18,10 @@ from .spread import Spread
 ALONE = frozenset(("one", "alone", "restarts"))
 """Ways of one copy: what the others are read beside."""
 COPIES = (10, 100, 1_000)
-BUDGETS = (1_000, 4_000, 16_000, 64_000, 256_000)
+BUDGETS = (1_000, 8_000, 64_000)
 """Steps of all copies together."""
-MOST_ALONE = 16_000
-"""Steps of one copy: beyond it, nobody would wait."""
+LONGEST = 8_000
+"""Steps of a copy: a budget that takes more is not tried."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _solved(cohort: Cohort, settings: Settings, problem: str, way: str, copies: 
     tries: list[Try] = []
     for total in BUDGETS:
         is_enough = bool(tries) and tries[-1].quality.median >= settings.quality
-        if is_enough or total < copies or (way in ALONE and total > MOST_ALONE):
+        if is_enough or not 1 <= total // copies <= LONGEST:
             continue
         note(f"problems: {problem} by {way}, {copies:,} copies, {total:,} steps in all")
         tried = _try(cohort, settings, problem, way, Budget(copies, total // copies, settings.seed))

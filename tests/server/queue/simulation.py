@@ -10,9 +10,9 @@ from redis import Redis
 
 from .world import World
 
-WORLDS_AT_ONCE = 50
-GROUPS_AT_ONCE = 2
-"""While the server carries out what one group asks, another makes up its mind."""
+WORLDS_AT_ONCE = 25
+GROUPS_AT_ONCE = 4
+"""While the server carries out what one group asks, others make up their minds."""
 LASTING = "for _, key in ipairs(KEYS) do call('PEXPIRE', key, ARGV[2]) end"
 """More than half of all that a script does, and nothing that a world of a few seconds could tell: it is left out."""
 Mutant = Mapping[str, tuple[tuple[str, str], ...]]
