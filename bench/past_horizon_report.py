@@ -78,9 +78,10 @@ def _verdict(teacher: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 
 def draw_horizon(path: Path, found: dict[str, Any]) -> None:
     """Learning curves of teachers, with their bands, and of students, as a PNG."""
-    figure, save = figure_and_saver((8.6, 9.2))
+    rows = -(-len(found["teachers"]) // 2)
+    figure, save = figure_and_saver((8.6, 3.1 * rows))
     for place, teacher in enumerate(found["teachers"], 1):
-        axes = figure.add_subplot(3, 2, place)
+        axes = figure.add_subplot(rows, 2, place)
         low, high = band(teacher["reward"])
         until = np.array(teacher["until"])
         axes.fill_between(until, low, high, color=_TEACHER, alpha=0.15, linewidth=0)
