@@ -147,6 +147,16 @@ def test_what_is_wrong_with_a_wish_is_said(served: Served, wish: dict[str, str],
     assert served.says("x")
 
 
+def test_states_reach_the_disk_when_it_is_asked_for(served: Served) -> None:
+    assert served.complete("ab", 1, save="asked", sync=True)[0] == 200
+    assert served.complete("ab", 1, save="soon")[0] == 200
+    assert served.says("cd", load="soon")  # published
+    assert served("POST", "/states:sync") == (200, {"synced": True})
+    folder = served.log.parent / "states"
+    assert {"asked.state", "soon.state"} <= {path.name for path in folder.glob("*.state")}
+    assert served.complete("ab", 1, save="x", sync="often")[0] == 400
+
+
 def test_states_are_behind_the_key(served: Served) -> None:
     assert served("GET", "/states", key="loud")[0] == 401
 
