@@ -120,12 +120,15 @@ class AsyncQueue:
         request = DetachRequest(queue=self._full, cohort=full("cohorts", cohort))
         await self._wire.call(self._wire.to.queues.Detach, request)
 
-    def results(self, cursor: str = "") -> AsyncGenerator[ResultBatch, None]:
-        """Results as they come, without end, from a cursor on; close the generator to stop (`aclosing`)."""
-        return self._results(cursor)
+    def results(self, cursor: str = "", wait: bool = True) -> AsyncGenerator[ResultBatch, None]:
+        """Results from a cursor on as they come, without end; or only those that there are, without waiting for more.
 
-    async def _results(self, cursor: str) -> AsyncGenerator[ResultBatch, None]:
-        call = self._wire.to.queues.Results(ResultsRequest(queue=self._full, cursor=cursor))
+        Close the generator to stop (`aclosing`).
+        """
+        return self._results(ResultsRequest(queue=self._full, cursor=cursor, only_present=not wait))
+
+    async def _results(self, request: ResultsRequest) -> AsyncGenerator[ResultBatch, None]:
+        call = self._wire.to.queues.Results(request)
         async with aclosing(self._wire.messages(call)) as messages:
             async for message in messages:
                 yield ResultBatch.read(message)

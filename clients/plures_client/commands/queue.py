@@ -46,14 +46,8 @@ def stats(name: str, as_json: bool) -> None:
 def results(name: str, follow: bool) -> None:
     """Print the results of queue NAME, one line of JSON an item."""
     with connected() as client:
-        due = client.queue(name).stats().done
-        if due == 0 and not follow:
-            return
-        for batch in client.queue(name).results():
+        for batch in client.queue(name).results(wait=follow):
             _print_batch(batch)
-            due -= len(batch.item)
-            if due <= 0 and not follow:
-                return
 
 
 @queue.command()

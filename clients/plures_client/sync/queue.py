@@ -30,8 +30,8 @@ class Queue:
     def detach(self, cohort: str) -> None:
         self._loop.run(self._queue.detach(cohort))
 
-    def results(self, cursor: str = "") -> Iterator[ResultBatch]:
-        batches = self._queue.results(cursor)
+    def results(self, cursor: str = "", wait: bool = True) -> Iterator[ResultBatch]:
+        batches = self._queue.results(cursor, wait)
         try:
             yield from self._loop.iterate(batches)
         finally:

@@ -11,6 +11,7 @@ from ..errors import EngineStopped, LogUnavailable
 from ..pool import Pool
 from . import checkpoints
 from .committer import disk_error, opening_failure
+from .folders import remove_folder
 from .journal import OPENING, Journal
 from .moment import take_moment
 
@@ -63,6 +64,9 @@ class Keeper:
             if journal.cohorts:
                 expected = disk_error(error) or isinstance(error, LogUnavailable)
                 log.error("no checkpoint of %s could be written: %s", journal.name, error, exc_info=not expected)
+            if journal.fenced == OPENING:
+                # Before anyone is told that there is no such cohort: a restart shall not find it.
+                _remove(journal)
             self._engine.ask(partial(_failed, journal=journal, error=error)).result()
 
     def _write(self, journal: Journal) -> None:
@@ -78,6 +82,15 @@ class Keeper:
         journal.checkpoint = spot.segment
         checkpoints.forget_before(journal.folder, spot.segment)
         self._engine.ask(lambda pool: _unfence(journal)).result()
+
+
+def _remove(journal: Journal) -> None:
+    try:
+        remove_folder(journal.folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.error("%s could not be removed, and a restart may find its cohorts: %s", journal.folder, error)
 
 
 def _unfence(journal: Journal) -> None:

@@ -61,7 +61,9 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
         queue, cursor = names.parse(request.queue, "queues"), request.cursor
         await self._store.stats(queue)  # raises when there is no such queue
         while True:
-            found = await self._store.results(queue, cursor, RESULTS_AT_ONCE, WAIT_MS)
+            found = await self._store.results(queue, cursor, RESULTS_AT_ONCE, 0 if request.only_present else WAIT_MS)
+            if not found and request.only_present:
+                return
             if not found:
                 # Whoever waits for the results of a queue that is gone is told so.
                 await self._store.stats(queue)

@@ -1,6 +1,7 @@
 """Metrics of the engine, the pool and the queues, read when somebody asks for them: a step pays nothing for them."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from ..engine import Engine
-from ..errors import PluresError
+from ..errors import PluresError, UnknownQueue
 from ..holdings import VISIBILITY_MS
 from ..pool import Pool, PoolUsage
 from ..queue.chunks import QueueStats
@@ -66,13 +67,15 @@ class ServerCollector(Collector):
         return asyncio.run_coroutine_threadsafe(self._queues(), self._loop)
 
     async def _queues(self) -> _Queues:
-        total, names, age = QueueStats(0, 0, 0, 0, ""), await self._store.queues(), 0.0
-        for name in names:
-            stats = await self._store.stats(name)
-            total = _sum(total, stats)
-            if (left_s := await self._store.oldest_lease_s(name)) is not None:
-                age = max(age, VISIBILITY_MS / 1e3 - left_s)
-        return _Queues(len(names), total, age)
+        total, count, age = QueueStats(0, 0, 0, 0, ""), 0, 0.0
+        for name in await self._store.queues():
+            # One that was deleted meanwhile is none.
+            with contextlib.suppress(UnknownQueue):
+                total = _sum(total, await self._store.stats(name))
+                count += 1
+                if (left_s := await self._store.oldest_lease_s(name)) is not None:
+                    age = max(age, VISIBILITY_MS / 1e3 - left_s)
+        return _Queues(count, total, age)
 
 
 def _facts(pool: Pool) -> tuple[PoolUsage, int, int, int]:

@@ -118,6 +118,7 @@ async def test_a_cohort_that_cannot_be_made_durable_is_not_started(
             with pytest.raises(UnknownCohort):
                 await engine.call(lambda pool: pool.get("joe"))
     assert "Traceback" not in caplog.text, "a full disk is nothing unexpected"
+    assert not [path for path in engine.journals.folder.iterdir() if path.name.startswith("joe")]
     await start(engine, "joe", 2)
     assert await same_bits(engine, house.after_a_crash())
 
