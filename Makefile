@@ -6,8 +6,8 @@ comma  := ,
 # A machine with an NVIDIA driver takes the torch of its own choice; any other gets the CPU release we test.
 EXTRAS := $(if $(shell command -v nvidia-smi),dev,dev$(comma)cpu)
 OUT    := out
-# A single test process a core: the suite starts servers of its own.
-TEST_WORKERS ?= 2
+# One test process more than two cores: the suite waits for servers of its own about a quarter of the time.
+TEST_WORKERS ?= 3
 
 # vLLM has an environment of its own: it pins versions of what Plures uses too.
 VLLM_VENV := .venv-vllm
@@ -44,7 +44,7 @@ demo: setup
 	$(BIN)/plures demo --out $(OUT)/demo
 
 test: setup
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m 'not soak'
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --durations 10 -m 'not soak'
 
 # Trains 30 students, some hours; it may be stopped, and goes on where it was.
 paper: setup

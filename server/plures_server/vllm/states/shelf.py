@@ -132,7 +132,8 @@ class Shelf:
         """A name of our own for a recent file, so that it does not go while it is written to the disk."""
         recent, settled = self._places(name)
         held = _Held(name, self.path / f".{uuid.uuid4().hex}.partial", _identity(settled))
-        with contextlib.suppress(FileNotFoundError):  # deleted, or synced by another process
+        # Alone, since a file that is replaced while it is linked cannot be, though there is a newer one.
+        with self._changing(), contextlib.suppress(FileNotFoundError):  # deleted, or synced by another process
             os.link(recent, held.partial)
         return held
 
