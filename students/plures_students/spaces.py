@@ -128,6 +128,7 @@ def is_element(space: Space[Any], values: Tensor) -> Tensor:
             return values.isfinite()
         low, high = (torch.from_numpy(bound).to(values.device) for bound in (space.low, space.high))
         return values.isfinite() & (values >= low) & (values <= high)
-    assert isinstance(space, Discrete | MultiDiscrete)
-    counts = space.n if isinstance(space, Discrete) else space.nvec
-    return (values >= 0) & (values < torch.as_tensor(counts, device=values.device))
+    if isinstance(space, Discrete):
+        return (values >= 0) & (values < int(space.n))
+    assert isinstance(space, MultiDiscrete)
+    return (values >= 0) & (values < torch.as_tensor(space.nvec, device=values.device))
