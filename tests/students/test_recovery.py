@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from gymnasium.spaces import Box
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from plures_kernels.errors import InvalidArgument
 from plures_students.commands import recover as command
@@ -78,14 +78,14 @@ def test_what_has_no_countable_observations_is_refused():
         fit(ALGORITHMS["q_softmax"], unseen)
 
 
-@settings(max_examples=25)
-@given(st.integers(0, 100))
-def test_a_search_finds_the_top_of_a_hill(seed):
-    top_GP = np.random.default_rng(seed).random((3, 2))
+def test_a_search_finds_the_top_of_a_hill_but_for_few():
+    top_GP = np.random.default_rng(1).random((300, 2))
     where_GP, _ = search(
-        lambda x_CGP: -((x_CGP - top_GP) ** 2).sum(-1), 3, 2, SearchSettings(), np.random.default_rng(0)
+        lambda x_CGP: -((x_CGP - top_GP) ** 2).sum(-1), 300, 2, SearchSettings(), np.random.default_rng(0)
     )
-    np.testing.assert_allclose(where_GP, top_GP, atol=0.06)
+    missed_G = np.abs(where_GP - top_GP).max(axis=1)
+    assert (missed_G < 0.06).mean() > 0.97
+    assert np.median(missed_G) < 0.01
 
 
 def test_teachers_are_taken_for_what_they_are():
@@ -117,9 +117,22 @@ def test_posterior_mass_knows_evidence_up_to_a_constant(evidence, shift):
 def test_misfit_of_the_truth_is_chi_squared():
     value, lives = lives_of("q_softmax", lives=150, steps=200)
     statistic, degrees = misfit(lives, foreseen(ALGORITHMS["q_softmax"].learner(value), lives))
-    assert degrees == FEATURES
-    assert statistic.mean() == pytest.approx(degrees, rel=0.1)
+    assert degrees.max() <= FEATURES
+    assert degrees.mean() == pytest.approx(FEATURES, abs=0.5)
+    assert statistic.mean() == pytest.approx(degrees.mean(), rel=0.15)
     assert (p_value(statistic, degrees) < 0.1).mean() == pytest.approx(0.1, abs=0.07)
+
+
+def test_what_features_repeat_of_each_other_is_not_counted_twice():
+    """Of two arms, the next in turn is the other, and for how long the one was chosen, the other was not."""
+    learner = QLearner(0.3, explore="softmax", inverse_temperature=3.0)
+    lives = record(Bandit(2), learner, 60, 500, seed=1)
+    statistic, degrees = misfit(lives, foreseen(learner, lives))
+    assert degrees.max() <= FEATURES - 2
+    assert degrees.mean() == pytest.approx(FEATURES - 2, abs=0.5)
+    assert statistic.mean() == pytest.approx(degrees.mean(), rel=0.1)
+    never_paid = replace(lives, reward_N=np.zeros_like(lives.reward_N))
+    assert (misfit(never_paid, foreseen(learner, never_paid))[1] < 10).all()
 
 
 def test_a_stranger_is_noticed():
@@ -136,6 +149,18 @@ def test_p_values_are_those_of_the_table():
 
 def test_the_area_under_the_curve_counts_pairs():
     assert auc(np.array([0.0, 1.0]), np.array([1.0, 2.0])) == pytest.approx(7 / 8)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1), st.lists(st.integers(0, 5), min_size=1))
+def test_the_area_under_the_curve_counts_equals_half(inside, outside):
+    above = [(value > other) + (value == other) / 2 for value in outside for other in inside]
+    assert auc(np.array(inside, float), np.array(outside, float)) == pytest.approx(np.mean(above))
+
+
+def test_the_area_under_the_curve_of_many_lives_takes_no_table_of_all_pairs():
+    """Of 200,000 by 200,000: 40 GB."""
+    many = np.random.default_rng(0).random((2, 200_000))
+    assert auc(many[0], many[1] + 0.5) == pytest.approx(7 / 8, abs=0.01)
 
 
 def test_the_command_writes_what_it_found(tmp_path: Path, monkeypatch):

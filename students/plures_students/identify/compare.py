@@ -84,5 +84,6 @@ def _by_life(lives: Lives, log_prob_NA: Real) -> Real:
 
 def _misfit(test: Lives, chance_NA: Real) -> dict[str, float]:
     """In how many lives something remains that the best member does not know; ALARM of them, if it is the teacher."""
-    statistic_L, degrees = misfit(test, chance_NA)
-    return {"degrees": degrees, "at": ALARM, "alarms": float((p_value(statistic_L, degrees) < ALARM).mean())}
+    statistic_L, degrees_L = misfit(test, chance_NA)
+    alarms = float((p_value(statistic_L, degrees_L) < ALARM).mean())
+    return {"degrees": float(degrees_L.mean()), "at": ALARM, "alarms": alarms}

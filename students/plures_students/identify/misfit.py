@@ -3,7 +3,8 @@
 The model's probabilities p_ta are asked whether their logits should have had, in addition, some multiple of features
 x_ta of what was done and paid before. Under the model, with the score s = Σ_t Σ_a (1[a_t = a] − p_ta) x_ta and its
 information I = Σ_t Cov_{a ~ p_t}(x_ta), the statistic sᵀ I⁻¹ s is χ² of as many degrees of freedom as there are
-features (Rao 1948, Proc. Camb. Phil. Soc. 44:50). Parameters that were fitted to the same lives make it smaller.
+features (Rao 1948, Proc. Camb. Phil. Soc. 44:50) that neither repeat others nor never vary: of two arms two fewer, and
+fewer in a life that is never paid. Parameters that were fitted to the same lives make it smaller.
 
 Shapes: L lives, T steps, A actions, K features.
 """
@@ -20,20 +21,21 @@ FEATURES = 2 * (LAGS + len(TRACES)) + 5
 _RIDGE = 1e-6
 
 
-def misfit(lives: Lives, chance_NA: Real) -> tuple[Real, int]:
-    """The statistic of each life, [L], and its degrees of freedom."""
-    found = [_statistic(lives, place, chance_NA) for place in range(len(lives))]
-    return np.array(found), FEATURES
+def misfit(lives: Lives, chance_NA: Real) -> tuple[Real, Real]:
+    """The statistic of each life, [L], and its degrees of freedom, [L]."""
+    found_L2 = np.array([_statistic(lives, place, chance_NA) for place in range(len(lives))])
+    return found_L2[:, 0], found_L2[:, 1]
 
 
-def p_value(statistic_L: Real, degrees: int) -> Real:
+def p_value(statistic_L: Real, degrees_L: Real | int) -> Real:
     """How often χ² is as large or larger."""
-    half = torch.tensor(degrees / 2, dtype=torch.float64)
-    tail: Real = torch.special.gammaincc(half, torch.from_numpy(statistic_L / 2)).numpy()
+    half_L = torch.from_numpy(np.broadcast_to(np.asarray(degrees_L) / 2, statistic_L.shape).copy())
+    tail: Real = torch.special.gammaincc(half_L, torch.from_numpy(statistic_L / 2)).numpy()
     return tail
 
 
-def _statistic(lives: Lives, place: int, chance_NA: Real) -> float:
+def _statistic(lives: Lives, place: int, chance_NA: Real) -> tuple[float, float]:
+    """The statistic, and its mean under the model: as many degrees of freedom as the ridge leaves."""
     rows = lives.rows(place)
     chance_TA = chance_NA[rows]
     chosen_TA = np.eye(chance_TA.shape[1])[lives.action_N[rows]]
@@ -42,9 +44,10 @@ def _statistic(lives: Lives, place: int, chance_NA: Real) -> float:
     mean_TK = np.einsum("ta,tak->tk", chance_TA, feature_TAK)
     square_KK = np.einsum("ta,tak,taj->kj", chance_TA, feature_TAK, feature_TAK, optimize=True)
     information_KK = square_KK - mean_TK.T @ mean_TK
-    # Features that never vary under the model say nothing; the ridge keeps them from dividing by nothing.
+    # What never varies under the model says nothing; the ridge keeps it from dividing by nothing.
     ridge_KK = _RIDGE * (np.trace(information_KK) + 1) * np.eye(len(score_K))
-    return float(score_K @ np.linalg.solve(information_KK + ridge_KK, score_K))
+    solved_KK = np.linalg.solve(information_KK + ridge_KK, np.column_stack([score_K, information_KK]))
+    return float(score_K @ solved_KK[:, 0]), float(np.trace(solved_KK[:, 1:]))
 
 
 def _features(chosen_TA: Real, reward_T: Real) -> Real:
@@ -85,5 +88,6 @@ def _before(values_TA: Real, lag: int) -> Real:
 
 def auc(inside: Real, outside: Real) -> float:
     """How often a value of `outside` exceeds one of `inside`; equals count half."""
-    above = (outside[:, None] > inside).mean() + 0.5 * (outside[:, None] == inside).mean()
-    return float(above)
+    ordered = np.sort(inside)
+    below, up_to = (np.searchsorted(ordered, outside, side) for side in ("left", "right"))
+    return float((below + up_to).sum() / (2 * len(inside) * len(outside)))

@@ -74,23 +74,22 @@ def _counterfactual(one: Suspects, world: World) -> dict[str, Any]:
 def _outside(inside: list[Suspects], outside: list[Suspects]) -> dict[str, Any]:
     """How well misfit tells lives of strangers, and of each algorithm left out of the family, from the family's own."""
     own = {one.name: misfit(one.lives, one.chances(one.lives)) for one in inside}
-    degrees = next(iter(own.values()))[1]
-    own_statistic = np.concatenate([statistic_L for statistic_L, _ in own.values()])
+    own_statistic, own_degrees = (np.concatenate(parts) for parts in zip(*own.values(), strict=True))
     strangers = {one.name: one for one in outside}
     left_out = {one.name: one.without(one.name) for one in inside}
     return {
-        "degrees": degrees,
-        "false_alarms": _alarms(own_statistic, degrees),
-        "false_alarms_of": {name: _alarms(statistic_L, degrees) for name, (statistic_L, _) in own.items()},
+        "degrees": float(own_degrees.mean()),
+        "false_alarms": _alarms(own_statistic, own_degrees),
+        "false_alarms_of": {name: _alarms(*found) for name, found in own.items()},
         "strangers": {name: _noticed(one, own_statistic) for name, one in strangers.items()},
         "left_out": {name: _noticed(one, own_statistic) for name, one in left_out.items()},
     }
 
 
 def _noticed(one: Suspects, own_statistic: Real) -> dict[str, float]:
-    statistic_L, degrees = misfit(one.lives, one.chances(one.lives))
-    return {"auc": auc(own_statistic, statistic_L), "alarms": _alarms(statistic_L, degrees)}
+    statistic_L, degrees_L = misfit(one.lives, one.chances(one.lives))
+    return {"auc": auc(own_statistic, statistic_L), "alarms": _alarms(statistic_L, degrees_L)}
 
 
-def _alarms(statistic_L: Real, degrees: int) -> float:
-    return float((p_value(statistic_L, degrees) < ALARM).mean())
+def _alarms(statistic_L: Real, degrees_L: Real) -> float:
+    return float((p_value(statistic_L, degrees_L) < ALARM).mean())
