@@ -14,7 +14,7 @@ a decay of 1 − φ on all other key channels; for α ≥ φ that is the gated d
 Shapes: N steps, E episodes, O observations, A actions.
 """
 
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -73,13 +73,15 @@ def fit_classic(lives: Lives) -> ClassicLearner:
 
     The starts are slow and fast learning × slow and fast forgetting × rewards that attract and that repel.
     """
-    data = _Data(lives)
+    # In units of the largest reward: descents begin, and end, where rewards are about 1.
+    unit = float(np.abs(lives.reward_N).max()) or 1.0
+    data = _Data(replace(lives, reward_N=lives.reward_N / np.float32(unit)))
     starts = [
         np.array([alpha, phi, 0.0, pull, 1.0]) for alpha, phi, pull in product((-2.0, 2.0), (-2.0, 2.0), (-1.0, 1.0))
     ]
     fits = [_descend(data, start) for start in starts]
-    theta, _ = _constrained(min(fits, key=lambda fit: fit[0])[1])
-    return ClassicLearner(*(float(x) for x in theta))
+    (alpha, phi, kappa, beta, weight), _ = _constrained(min(fits, key=lambda fit: fit[0])[1])
+    return ClassicLearner(float(alpha), float(phi), float(kappa), float(beta) / unit, float(weight))
 
 
 class _Data:

@@ -34,6 +34,16 @@ def test_its_own_lives_give_its_parameters_back() -> None:
     assert fitted.kernel_weight == pytest.approx(LEARNER.kernel_weight, rel=0.1)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 100.0, 1e4])
+def test_in_what_unit_rewards_are_paid_does_not_matter_to_the_fit(scale: float) -> None:
+    lives = played(lives=20, episodes=1, trials=100, seed=3)
+    paid = Lives(**{**vars(lives), "reward_N": (lives.reward_N * scale).astype(np.float32)})
+    fitted, other = fit_classic(lives), fit_classic(paid)
+    assert other.inverse_temperature * scale == pytest.approx(fitted.inverse_temperature, rel=1e-3)
+    for name in ("learning_rate", "forgetting", "kernel_rate", "kernel_weight"):
+        assert getattr(other, name) == pytest.approx(getattr(fitted, name), rel=1e-3)
+
+
 def test_no_learner_explains_the_training_lives_better_than_the_fitted_one() -> None:
     lives = played(lives=20, episodes=1, trials=100, seed=3)
     fitted = fit_classic(lives)
