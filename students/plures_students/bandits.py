@@ -16,7 +16,7 @@ from plures_kernels.errors import InvalidArgument
 from torch import Tensor
 
 from .fused import fused
-from .lives import Lives
+from .lives import Lives, LivesError
 from .model import NO_ACTION, Inputs, Student
 from .sampling import sample
 from .teachers.learner import Learner, Step
@@ -55,7 +55,10 @@ class Played:
 
 
 class Bandits:
-    """The tasks of lives that tell, in columns of every row, the best action and what it and the others pay."""
+    """The tasks of lives that tell, in columns of every row, the best action and what it and the others pay.
+
+    InvalidArgument: they do not tell. LivesError: a column holds what is no action, or no probability.
+    """
 
     def __init__(self, lives: Lives) -> None:
         if not can_play(lives):
@@ -63,7 +66,7 @@ class Bandits:
                 "the lives do not say what was played: that takes Discrete actions and the "
                 f"columns {', '.join(COLUMNS)}; they have {', '.join(lives.extra) or 'no further columns'}"
             )
-        best_N, p_best_N, p_other_N = (torch.tensor(lives.extra[name]) for name in COLUMNS)
+        best_N, p_best_N, p_other_N = _tasks(lives)
         self.lives = lives
         self.best_N = best_N.long()
         self.observation_N, self.done_N = torch.from_numpy(lives.observation_N), torch.from_numpy(lives.done_N)
@@ -125,6 +128,7 @@ class Bandits:
         row_N = row_BT[real_BT].numpy()
         return replace(
             self.lives,
+            card=replace(self.lives.card, title=f"copies of: {self.lives.card.title}", seconds_per_decision=None),
             life_L=np.arange(len(row_BT)),
             offsets=np.append(0, np.cumsum(real_BT.sum(dim=1).numpy())),
             step_N=self.lives.step_N[row_N],
@@ -132,8 +136,26 @@ class Bandits:
             action_N=action_BT[real_BT].int().numpy(),
             reward_N=reward_BT[real_BT].numpy(),
             done_N=self.lives.done_N[row_N],
-            extra={name: values[row_N] for name, values in self.lives.extra.items() if name != "seconds"},
+            extra={name: values[row_N] for name, values in self.lives.extra.items() if not _is_of_who_lived(name)},
         )
+
+
+def _is_of_who_lived(name: str) -> bool:
+    """Whether a column tells of the teacher, not of what it met."""
+    return name == "seconds" or name.startswith("teacher_p_")
+
+
+def _tasks(lives: Lives) -> list[Tensor]:
+    """The columns, checked."""
+    for name, largest in zip(COLUMNS, (_actions(lives) - 1, 1, 1), strict=True):
+        column_N = lives.extra[name]
+        if not np.issubdtype(column_N.dtype, np.number):
+            raise LivesError(f"{name} holds {column_N.dtype}, not numbers")
+        good_N = (column_N >= 0) & (column_N <= largest)
+        if not good_N.all():
+            row = int(np.argmin(good_N))
+            raise LivesError(f"{name} of row {row} is {column_N[row]:g}, not in 0 … {largest}")
+    return [torch.tensor(lives.extra[name]) for name in COLUMNS]
 
 
 def _actions(lives: Lives) -> int:

@@ -9,8 +9,10 @@ from gymnasium.spaces import Box, Discrete
 from plures_kernels.errors import InvalidArgument
 from plures_students.bandits import Bandits, can_play
 from plures_students.config import StudentConfig
+from plures_students.imitate import ImitationSettings
 from plures_students.imitate.rehearsal import Rehearsal, RehearsalSettings
-from plures_students.lives import Lives, LivesCard
+from plures_students.imitate.trainer import Trainer
+from plures_students.lives import Lives, LivesCard, LivesError, split
 from plures_students.model import NO_ACTION, Inputs, Student
 
 from .teachers import played
@@ -30,6 +32,15 @@ def test_copies_live_the_tasks_and_the_lengths_of_the_recorded_lives() -> None:
         rows, recorded = relived.rows(copy), lives.rows(copy // 5)
         assert relived.extra["best_action"][rows].tolist() == lives.extra["best_action"][recorded].tolist()
         assert relived.done_N[rows].tolist() == lives.done_N[recorded].tolist()
+
+
+def test_lives_of_copies_say_so_and_nothing_of_what_their_teachers_would_have_done() -> None:
+    lives = played(lives=2, episodes=3, trials=10, seed=0)
+    lives = replace(lives, extra={**lives.extra, "seconds": np.ones(60), "teacher_p_0": np.ones(60)})
+    relived = Bandits(lives).relive(small_student(), copies=5, seed=1)
+    assert set(relived.extra) == {"best_action", "p_best", "p_other"}
+    assert relived.card.title == "copies of: classic learners"
+    assert relived.card.seconds_per_decision is None
 
 
 def test_copies_of_one_life_choose_for_themselves_and_a_seed_repeats_them() -> None:
@@ -100,11 +111,27 @@ def test_lives_that_do_not_tell_their_task_cannot_be_played() -> None:
         Bandits(without)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "complaint"),
+    [
+        ("best_action", 2, "best_action of row 3 is 2"),
+        ("best_action", np.nan, "best_action of row 3 is nan"),
+        ("p_best", 1.5, "p_best of row 3 is 1.5"),
+        ("p_other", np.nan, "p_other of row 3 is nan"),
+    ],
+)
+def test_tasks_that_are_none_are_refused(column: str, value: float, complaint: str) -> None:
+    lives = played(lives=1, episodes=1, trials=5, seed=0)
+    wrong = np.where(np.arange(5) == 3, value, lives.extra[column])
+    with pytest.raises(LivesError, match=complaint):
+        Bandits(replace(lives, extra={**lives.extra, column: wrong}))
+
+
 def test_rehearsing_brings_copies_to_take_the_best_arm_as_often_as_their_teachers() -> None:
     """From a student that knows nothing, by rehearsal alone."""
     lives = played(lives=20, episodes=4, trials=20, seed=2)
     student, bandits = small_student(), Bandits(lives)
-    rehearsal = Rehearsal(lives, student, RehearsalSettings(copies=64), seed=0)
+    rehearsal = Rehearsal(lives, student, RehearsalSettings(copies=64), seed=0, rename=True)
     optimiser = torch.optim.AdamW(student.parameters(), lr=0.005)
     assert best_share(bandits.relive(student, copies=3, seed=3)) == pytest.approx(0.5, abs=0.05)
     for step in range(30):
@@ -122,14 +149,31 @@ def best_share(lives: Lives) -> float:
 def test_a_rehearsal_belongs_to_its_step() -> None:
     lives = played(lives=4, episodes=4, trials=20, seed=2)
     student = small_student()
-    losses = [Rehearsal(lives, student, RehearsalSettings(), seed=0).loss(student, step).item() for step in (3, 3, 4)]
+    losses = [Rehearsal(lives, student, RehearsalSettings(), 0, True).loss(student, step).item() for step in (3, 3, 4)]
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_actions_that_keep_their_names_in_training_keep_them_in_rehearsal() -> None:
+    """What is observed may speak of actions by name, or teachers prefer one."""
+    lives = played(lives=4, episodes=4, trials=20, seed=2, observations=2)
+    torch.manual_seed(0)
+    config = StudentConfig(Discrete(2), Discrete(2), width=16, key_width=8, value_width=8, mlp_width=16)
+    few = ImitationSettings(steps=2, batch=40, rehearsal=RehearsalSettings(copies=64))
+    for relabel in (False, True):
+        trainer = Trainer(config, replace(few, relabel=relabel), *split(lives, 0.5, 0))
+        assert trainer.rehearsal is not None
+        before_BA = trainer.rehearsal.names_BA
+        for step in range(4):
+            trainer.rehearsal.loss(trainer.student, step)
+        for names_BA in (before_BA, trainer.rehearsal.names_BA):
+            kept_B = (names_BA == torch.arange(2)).all(dim=1)
+            assert bool(kept_B.all()) is not relabel
 
 
 def test_the_troupe_lives_lives_of_the_teachers_episodes_one_after_the_other() -> None:
     lives = played(lives=3, episodes=4, trials=10, seed=2)
     student = small_student()
-    rehearsal = Rehearsal(lives, student, RehearsalSettings(copies=50), seed=0)
+    rehearsal = Rehearsal(lives, student, RehearsalSettings(copies=50), seed=0, rename=True)
     for step in range(8):
         episode_B = rehearsal.episode_B.clone()
         rehearsal.loss(student, step)

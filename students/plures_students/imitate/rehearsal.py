@@ -41,11 +41,16 @@ class RehearsalSettings:
 
 
 class Rehearsal:
-    """A troupe of copies that live lives of their own, episode by episode, on the bandits of the training lives."""
+    """A troupe of copies that live lives of their own, episode by episode, on the bandits of the training lives.
 
-    def __init__(self, lives: Lives, student: Student, settings: RehearsalSettings, seed: int) -> None:
+    With `rename`, actions have other names in each life, as in a training that relabels them. Else they must not have:
+    what is observed may name them, and teachers may prefer one.
+    """
+
+    def __init__(self, lives: Lives, student: Student, settings: RehearsalSettings, seed: int, rename: bool) -> None:
         self.settings = settings
         self._seed = seed
+        self._rename = rename
         self._bandits = Bandits(lives)
         self._spans = np.array(list(pairwise(lives.episodes())))
         self._first = np.flatnonzero(np.isin(self._spans[:, 0], lives.offsets))
@@ -120,8 +125,8 @@ class Rehearsal:
         )
 
     def _names(self, rng: np.random.Generator, copies: int) -> Tensor:
-        actions = self._bandits.pay_NA.shape[1]
-        return torch.from_numpy(rng.permuted(np.tile(np.arange(actions), (copies, 1)), axis=1))
+        names_BA = np.tile(np.arange(self._bandits.pay_NA.shape[1]), (copies, 1))
+        return torch.from_numpy(rng.permuted(names_BA, axis=1) if self._rename else names_BA)
 
 
 def _probabilities(student: Student, played: Played, before: Standing) -> Tensor:

@@ -64,8 +64,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.student = Student(config)
-        plays = settings.rehearse and can_play(train)
-        self.rehearsal = Rehearsal(train, self.student, settings.rehearsal, settings.seed) if plays else None
+        self.rehearsal = _rehearsal(train, self.student, settings)
         self.average, self.best = (copy.deepcopy(self.student).requires_grad_(False) for _ in range(2))
         self.optimiser = _optimiser(self.student, settings)
 
@@ -141,6 +140,12 @@ class Trainer:
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
                 mean.lerp_(now, 1 - kept)
+
+
+def _rehearsal(train: Lives, student: Student, settings: ImitationSettings) -> Rehearsal | None:
+    if not (settings.rehearse and can_play(train)):
+        return None
+    return Rehearsal(train, student, settings.rehearsal, settings.seed, settings.relabel)
 
 
 def _optimiser(student: Student, settings: ImitationSettings) -> torch.optim.AdamW:
