@@ -6,15 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from click.testing import CliRunner
+from gymnasium.spaces import Box, Discrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plures_students.classic import ClassicLearner
 from plures_students.classic_mind import Classic
+from plures_students.commands import fidelity as command
 from plures_students.fidelity import compare_lives, compare_within_bounds, draw_behaviour
 from plures_students.fidelity.behaviour import LONGEST_RUN, observe, run_distance
 from plures_students.fidelity.telling import FEWEST, beginnings, halves_told_apart, told_apart
-from plures_students.lives import Lives, LivesCard, LivesError
+from plures_students.lives import Lives, LivesCard, LivesError, join, write_lives
 from plures_students.teachers import foreseen
 
 from .teachers import LEARNER, played
@@ -103,8 +105,30 @@ def test_a_report_is_json() -> None:
     assert json.loads(json.dumps(compare_lives(lives, lives), allow_nan=False))["lives"] == {"teacher": 4, "copies": 4}
 
 
+def test_what_never_happened_is_null_in_the_report_of_the_command(tmp_path: Path) -> None:
+    lives = played(lives=4, episodes=2, trials=20, seed=6)
+    write_lives(tmp_path / "poor", replace(lives, reward_N=np.zeros_like(lives.reward_N)))
+    arguments = [str(tmp_path / "poor"), str(tmp_path / "poor"), "--out", str(tmp_path / "out"), "--json"]
+    said = CliRunner().invoke(command, arguments)
+    assert said.exit_code == 0, said.output
+    for text in (said.stdout, (tmp_path / "out" / "fidelity.json").read_text()):
+        report = json.loads(text, parse_constant=pytest.fail)
+        assert report["measures"]["stay_by_reward"]["teacher"]["mean"][1] is None
+
+
+def test_where_copies_never_were_says_nothing_of_how_far_they_are() -> None:
+    """Copies that are never paid stay as after no reward: their distance is that of what both can be asked."""
+    lives = one_life([0, 1, 0, 1, 0, 1, 0, 1], [0, 1] * 4, ends=[7])
+    teacher = join([lives, lives])
+    poor = replace(teacher, reward_N=np.zeros_like(teacher.reward_N), action_N=np.zeros_like(teacher.action_N))
+    assert compare_lives(teacher, poor)["measures"]["stay_by_reward"]["distance"] == pytest.approx(1)
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     lives = played(lives=4, episodes=2, trials=20, seed=6)
+    more = replace(lives, card=LivesCard(lives.card.observation_space, Discrete(3)))
+    with pytest.raises(LivesError, match=r"copies choose from Discrete\(3\), their teacher from Discrete\(2\)"):
+        compare_lives(lives, more)
     with pytest.raises(LivesError, match="one life"):
         compare_lives(lives.select([0]), lives)
     steered = replace(lives, card=LivesCard(lives.card.observation_space, Box(0, 1, (), np.float32)))

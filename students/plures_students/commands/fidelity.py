@@ -70,11 +70,15 @@ def _table(report: dict[str, Any]) -> Table:
     for name, measure in {**report["measures"], "run_length": report["run_length"]}.items():
         if name.endswith("by_trial"):
             continue
-        shown = (" ".join(f"{value:.3g}" for value in measure[who]["mean"]) for who in ("teacher", "copies"))
+        shown = (" ".join(map(_number, measure[who]["mean"])) for who in ("teacher", "copies"))
         halves = "{mean:.3f}, 95 % to {p95:.3f}".format(**measure["halves"])
         least = "" if classic.get(name) is None else f"{classic[name]:.3f}"
         table.add_row(name.replace("_", " "), *shown, f"{measure['distance']:.3f}", least, halves)
     return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def _told(report: dict[str, Any]) -> Table:

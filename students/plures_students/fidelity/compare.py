@@ -14,6 +14,7 @@ from .behaviour import BIN, Behaviour, Rates, action_count, observe, run_distanc
 _RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)
 _QUANTILES = (0.5, 0.9)
+_NOTHING = 1e-12
 
 
 def compare_lives(teacher: Lives, copies: Lives, seed: int = 0) -> dict[str, Any]:
@@ -25,6 +26,9 @@ def compare_lives(teacher: Lives, copies: Lives, seed: int = 0) -> dict[str, Any
     """
     if len(teacher) < 2:
         raise LivesError("the teacher has one life; two are needed to know how lives differ")
+    if action_count(copies) != action_count(teacher):
+        spaces = copies.card.action_space, teacher.card.action_space
+        raise LivesError(f"copies choose from {spaces[0]}, their teacher from {spaces[1]}: they cannot be compared")
     bins = _bins(teacher)
     seen = {"teacher": observe(teacher, bins), "copies": observe(copies, bins)}
     rng = np.random.default_rng(seed)
@@ -104,14 +108,22 @@ def _with_interval(mean_K: NDArray[np.float64], resampled_RK: NDArray[np.float64
     # Of what happened in no resample, there is no interval.
     known_K = np.isfinite(resampled_RK).any(axis=0)
     low_K[known_K], high_K[known_K] = np.nanpercentile(resampled_RK[:, known_K], _INTERVAL, axis=0)
-    return {"mean": mean_K.tolist(), "low": low_K.tolist(), "high": high_K.tolist()}
+    return {"mean": _told(mean_K), "low": _told(low_K), "high": _told(high_K)}
+
+
+def _told(value_K: NDArray[np.float64]) -> list[float | None]:
+    """As JSON knows numbers: null for what never happened."""
+    return [value if np.isfinite(value) else None for value in value_K.tolist()]
 
 
 def _distance(
     mean_RK: NDArray[np.float64], other_RK: NDArray[np.float64], weight_K: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    square_RK = np.nan_to_num((mean_RK - other_RK) ** 2)
-    distance: NDArray[np.float64] = np.sqrt(square_RK @ weight_K / weight_K.sum())
+    square_RK = (mean_RK - other_RK) ** 2
+    # Where only one of them ever was, they cannot be compared.
+    weight_RK = np.where(np.isfinite(square_RK), weight_K, 0)
+    total_R = np.maximum(weight_RK.sum(axis=1), _NOTHING)
+    distance: NDArray[np.float64] = np.sqrt((np.nan_to_num(square_RK) * weight_RK).sum(axis=1) / total_R)
     return distance
 
 

@@ -46,12 +46,17 @@ def _legend(figure: Any, report: dict[str, Any]) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
+def _numbers(values: dict[str, Any]) -> list[Any]:
+    """Means, and what they are between; NaN, which is not drawn, for what never happened."""
+    return [np.array(values[key], np.float64) for key in ("mean", "low", "high")]
+
+
 def _curve(axes: Any, report: dict[str, Any], name: str) -> None:
     for who, colour in COLOURS.items():
-        values = report["measures"][name][who]
-        trial = (np.arange(len(values["mean"])) + 0.5) * report["trials_a_place"]
-        axes.fill_between(trial, values["low"], values["high"], color=colour, alpha=0.18, linewidth=0)
-        axes.plot(trial, values["mean"], color=colour, linewidth=1.8, label=who)
+        mean, low, high = _numbers(report["measures"][name][who])
+        trial = (np.arange(len(mean)) + 0.5) * report["trials_a_place"]
+        axes.fill_between(trial, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(trial, mean, color=colour, linewidth=1.8, label=who)
     axes.set_xlim(left=0)
     axes.set_xlabel("choice in the episode")
 
@@ -72,8 +77,7 @@ def _switch(axes: Any, report: dict[str, Any]) -> None:
 
 def _stay(axes: Any, report: dict[str, Any]) -> None:
     for shift, (who, colour) in zip((-0.09, 0.09), COLOURS.items(), strict=True):
-        values = report["measures"]["stay_by_reward"][who]
-        mean, low, high = (np.array(values[key]) for key in ("mean", "low", "high"))
+        mean, low, high = _numbers(report["measures"]["stay_by_reward"][who])
         place = np.arange(2) + shift
         axes.errorbar(place, mean, [mean - low, high - mean], fmt="o", color=colour, capsize=3, markersize=6, label=who)
     axes.set_xticks([0, 1], ["no reward", "reward"])

@@ -45,7 +45,9 @@ def _draw_load(path: Path, studies: dict[str, Any]) -> None:
 def _curves(axes: Any, report: dict[str, Any]) -> None:
     shown = np.arange(1, report["iterations"] + 1)
     for who, colour in COLOURS.items():
-        mean, low, high = (np.reshape(report[who][key], (-1, len(shown))) for key in ("mean", "low", "high"))
+        mean, low, high = (
+            np.array(report[who][key], np.float64).reshape(-1, len(shown)) for key in ("mean", "low", "high")
+        )
         for row in range(len(mean)):
             if who == "teacher":
                 axes.fill_between(shown, low[row], high[row], color=colour, alpha=0.18, linewidth=0)
