@@ -1,12 +1,13 @@
 """Members of the family weighed by a teacher's lives."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
 from plures_kernels.errors import InvalidArgument
@@ -16,7 +17,7 @@ from plures_students.identify.members import SEEDS, read_members
 from plures_students.identify.shares import mass, paired, shares
 from plures_students.identify.sizes import Size, parameters, sized, state_bytes, with_parameters
 from plures_students.imitate import ImitationSettings
-from plures_students.lives import Lives, LivesError, write_lives
+from plures_students.lives import Lives, LivesCard, LivesError, write_lives
 from plures_students.teachers import Bandit, Thompson, record
 
 FEW = ImitationSettings(steps=4, batch=200, length=40, short=40, rehearse=False, validate_every=2, warmup=1)
@@ -79,6 +80,24 @@ def test_other_spaces_are_refused(tmp_path: Path) -> None:
     other = record(Bandit(2), Thompson(), 4, 10, seed=0)
     with pytest.raises(LivesError, match="other spaces"):
         identify(read_members("chance", Size(), FEW), thompson(4, seed=1), other, tmp_path)
+
+
+def test_members_that_cannot_be_fitted_are_refused_before_any_is(tmp_path: Path) -> None:
+    lives = thompson(4, seed=1)
+    boxed = replace(lives, card=LivesCard(Box(0, 1, (2,)), Discrete(3)))
+    steered = replace(lives, card=LivesCard(Discrete(1), Box(0, 1, ())))
+    spoken = replace(lives, card=LivesCard(Discrete(256), Discrete(256)))
+    for wrong, members, complaint in (
+        (lives.select([0]), "chance,gru", "member gru: there is one life; two are needed"),
+        (boxed, "gated_delta,classic", "member classic: it wants Discrete spaces"),
+        (boxed, "gated_delta,thompson", "member thompson: algorithms know Discrete spaces alone"),
+        (spoken, "gated_delta,classic", "member classic: .* up to 4,096 it is fitted"),
+        (steered, "gru", "member gru: .*; students imitate Discrete ones"),
+        (steered, "chance", "member chance: .*; chance is that of Discrete ones"),
+    ):
+        with pytest.raises(InvalidArgument, match=complaint):
+            identify(read_members(members, SMALL, FEW), wrong, wrong, tmp_path)
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["gate", "gru+think", "gru+think:x", "thompson+think:2", ""])

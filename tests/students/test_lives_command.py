@@ -55,6 +55,29 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_split_goes_to_two_directories_by_a_seed_that_is_one(tmp_path: Path) -> None:
+    run("record", "--world", "bandit", "--learner", "ucb1", "--lives", 4, "--steps", 5, "--out", tmp_path / "lives")
+    same = run("split", tmp_path / "lives", "--out", tmp_path / "half", tmp_path / "half")
+    assert (same.exit_code, "two different directories" in same.output) == (1, True)
+    assert not (tmp_path / "half").exists()
+    seeded = run("split", tmp_path / "lives", "--out", tmp_path / "one", tmp_path / "two", "--seed", -1)
+    assert (seeded.exit_code, "-1 is not in the range x>=0" in seeded.output) == (2, True)
+
+
+def test_what_cannot_be_written_fails_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    options = ["--world", "bandit", "--learner", "ucb1", "--lives", 4, "--steps", 5]
+    failed = run("record", *options, "--out", tmp_path / "file" / "lives")
+    assert failed.exit_code == 1
+    assert failed.output.startswith("Error: ")
+    assert "file/lives" in failed.output
+
+
+def test_a_pace_that_is_not_known_is_not_told(tmp_path: Path) -> None:
+    run("record", "--world", "bandit", "--learner", "ucb1", "--lives", 4, "--steps", 5, "--out", tmp_path / "lives")
+    assert "nan" not in run("describe", tmp_path / "lives").output
+
+
 def test_a_teacher_is_recorded(tmp_path: Path) -> None:
     out = tmp_path / "lives"
     options = ["--world", "bandit", "--learner", "thompson", "--lives", 3, "--steps", 20, "--set", "world.arms=3"]

@@ -102,6 +102,8 @@ def test_the_row_before_is_seen_within_an_episode(tmp_path: Path) -> None:
         (TABLE.replace("adam,left,1", "adam,left,"), "paid of row 5 is empty"),
         (TABLE.replace("zoe", "zoey"), "unit_of_life names no life: zoe"),
         ("", "cannot be read as CSV"),
+        (TABLE.splitlines()[0] + "\n", "has no rows"),
+        (TABLE.replace("10,", "ten,").replace("10\n", "ten\n"), "time holds string, not numbers"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, table: str, complaint: str) -> None:
@@ -121,6 +123,16 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, table: str, compla
         ('life = "who"', "life = []", "columns.life is .., not a column or a list of columns"),
         ("[derive]", "[keep]\ntime = { over = 1 }\n[derive]", "keep.time misses above"),
         ("[derive]", "[derive]\nbefore = { x = { of = 'y', first = 0 } }", "before.x names y, which is not one of"),
+        ("[derive]", "[keep]\nkey = { above = 1 }\n[derive]", "key holds string, not numbers"),
+        ("[derive]", "[keep]\npaid = { above = 'no' }\n[derive]", "keep.paid.above is 'no', not a number"),
+        ("[derive]", "[keep]\npaid = { above = 9 }\n[derive]", "no row has all that is to be kept"),
+        ("{ left = 0, right = 1 }", "[0, 1]", "columns.action.values is .0, 1., not a table"),
+        ("{ left = 0, right = 1 }", "{ left = 'x', right = 1 }", "columns.action.values.left is 'x', not a number"),
+        ('from = "key"', "from = 3", "columns.action.from is 3, not the name of a column"),
+        ('reward = "paid"', "reward = 3", "columns.reward is 3, not a table"),
+        ('episode = "block"', "episode = ['block']", "derive.episode is .'block'., not the name of a column"),
+        ("unit = 0.001", "unit = 'ms'", "derive.seconds.unit is 'ms', not a number"),
+        ("{ zoe = 1.0 }", "3", "derive.seconds.unit_of_life is 3, not a table"),
     ],
 )
 def test_a_mapping_that_is_none_is_refused(tmp_path: Path, old: str, new: str, complaint: str) -> None:

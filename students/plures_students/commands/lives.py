@@ -60,7 +60,7 @@ def _description(data: Summary, title: str) -> Table:
         "observation": str(data.card.observation_space),
         "action": str(data.card.action_space),
         "reward": f"{data.lowest:g} to {data.highest:g}, mean {data.mean_reward:.4f}",
-        "pace": f"{data.card.seconds_per_decision or float('nan'):g} s a decision (median)",
+        "pace": f"{pace:g} s a decision (median)" if (pace := data.card.seconds_per_decision) else "",
         "also": ", ".join(data.extra),
         "source": data.card.source,
         "licence": data.card.licence,
@@ -108,7 +108,7 @@ def import_(csv: Path, map_file: Path, out: Path, as_json: bool) -> None:
 @click.argument("directory", type=DIRECTORY)
 @click.option("--out", type=DIRECTORY, nargs=2, required=True, help="Two new directories.")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.8, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option
 @fails_in_words
 def split_(directory: Path, out: tuple[Path, Path], share: float, seed: int, as_json: bool) -> None:
@@ -116,6 +116,8 @@ def split_(directory: Path, out: tuple[Path, Path], share: float, seed: int, as_
     data = read_lives(directory)
     if len(data) < 2:
         raise LivesError(f"{directory} has one life; there is nothing to split")
+    if out[0].resolve() == out[1].resolve():
+        raise LivesError(f"{out[0]} is named twice; name two different directories")
     for target in out:
         refuse_existing(target)
     parts = dict(zip(out, split(data, share, seed), strict=True))

@@ -45,7 +45,12 @@ def record_llm(
     """Record the lives of a language model that learns in its context. A key, if one is needed: $PLURES_LLM_KEY."""
     from ..llm import Endpoint, EndpointSettings, Recording
 
-    chosen = make(WORLDS, world, read_settings(settings)["world"])
+    wanted = read_settings(settings)
+    if wanted["learner"]:
+        raise InvalidArgument(
+            f"setting learner.{next(iter(wanted['learner']))}: the learner is {model}, which has none"
+        )
+    chosen = make(WORLDS, world, wanted["world"])
     asked = EndpointSettings(url, model, os.environ.get(KEY, ""), rate, tries, extra=_object(body))
     recording = Recording(chosen, model, count, steps, out, seed, asks, at_once)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from plures_kernels.errors import InvalidArgument
 
 from ..imitate.likelihood import nll
 from ..lives import Lives, LivesError
@@ -30,9 +31,13 @@ def identify(
     """Fit members to `train` and rank them by how they foresee the lives of `test`.
 
     A choice is foreseen from the whole life before it. Students go to `work`. LivesError: the two have other spaces.
+    InvalidArgument: a member cannot be fitted to such lives; then none has been.
     """
     if (train.card.observation_space, train.card.action_space) != (test.card.observation_space, test.card.action_space):
         raise LivesError("the test lives have other spaces than those to fit members to")
+    for name, member in members.items():
+        if wrong := member.why_not(train):
+            raise InvalidArgument(f"member {name}: {wrong}; leave it out")
     fitted = {name: member.fit(train, work / folder(name), partial(on_step, name)) for name, member in members.items()}
     log_prob = {name: one.log_probs(test) for name, one in fitted.items()}
     loss_LM = np.stack([_by_life(test, log_prob_NA) for log_prob_NA in log_prob.values()], axis=1)

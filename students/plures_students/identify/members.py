@@ -15,13 +15,13 @@ from plures_kernels import RULES
 from plures_kernels.errors import InvalidArgument
 
 from ..checkpoint import load_checkpoint, save_checkpoint
-from ..classic import fit_classic
+from ..classic import fit_classic, why_not
 from ..imitate import ImitationSettings
 from ..imitate.histories import Histories
 from ..imitate.likelihood import log_probs
 from ..imitate.run import digest
 from ..imitate.trainer import Trainer
-from ..lives import Lives, LivesError, split
+from ..lives import Lives, split
 from ..model import Student
 from ..teachers import foreseen
 from ..teachers.learner import Real
@@ -50,6 +50,10 @@ class Fitted:
 class Member(Protocol):
     """What can be fitted to lives. `work` is a directory of its own."""
 
+    def why_not(self, lives: Lives) -> str | None:
+        """What speaks against it, to be asked before `fit`; None: nothing."""
+        ...
+
     def fit(self, lives: Lives, work: Path, on_step: OnStep) -> Fitted: ...
 
 
@@ -62,11 +66,15 @@ class Network:
     size: Size
     settings: ImitationSettings
 
+    def why_not(self, lives: Lives) -> str | None:
+        if not isinstance(lives.card.action_space, Discrete):
+            return f"actions of the lives are {lives.card.action_space}; students imitate Discrete ones"
+        return "there is one life; two are needed, since one is set aside for validation" if len(lives) < 2 else None
+
     def fit(self, lives: Lives, work: Path, on_step: OnStep) -> Fitted:
         """Train it, or take the student that was left in `work` by the same training. InvalidArgument: by another."""
         spaces = lives.card.observation_space, lives.card.action_space
-        if not isinstance(spaces[1], Discrete):
-            raise LivesError(f"actions of the lives are {spaces[1]}; students imitate Discrete ones")
+        assert isinstance(spaces[1], Discrete)
         config, identity = sized(spaces[0], spaces[1], self.rule, self.think, self.size), self._identity(lives)
         student = _left(work, identity)
         if student is None:
@@ -113,6 +121,11 @@ class Classic:
 
     algorithm: Algorithm
 
+    def why_not(self, lives: Lives) -> str | None:
+        spaces = lives.card.observation_space, lives.card.action_space
+        known = all(isinstance(space, Discrete) for space in spaces)
+        return None if known else f"algorithms know Discrete spaces alone, not {spaces[0]} and {spaces[1]}"
+
     def fit(self, lives: Lives, work: Path, on_step: OnStep) -> Fitted:
         value_P = fit(self.algorithm, lives, np.zeros(len(lives), np.int64)).value_GP[0]
         names = [parameter.name for parameter in self.algorithm.parameters]
@@ -126,6 +139,9 @@ class Classic:
 class Kernelled:
     """The Q-learner with forgetting and a choice kernel of `classic.py`, which begins anew with each episode."""
 
+    def why_not(self, lives: Lives) -> str | None:
+        return why_not(lives)
+
     def fit(self, lives: Lives, work: Path, on_step: OnStep) -> Fitted:
         learner = fit_classic(lives)
         on_step(1.0)
@@ -135,6 +151,10 @@ class Kernelled:
 @dataclass(frozen=True)
 class Chance:
     """Any action, whatever happened."""
+
+    def why_not(self, lives: Lives) -> str | None:
+        known = isinstance(lives.card.action_space, Discrete)
+        return None if known else f"actions of the lives are {lives.card.action_space}; chance is that of Discrete ones"
 
     def fit(self, lives: Lives, work: Path, on_step: OnStep) -> Fitted:
         on_step(1.0)

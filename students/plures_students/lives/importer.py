@@ -36,6 +36,10 @@ class _Import:
         self.table = table
         self.order_N = np.arange(table.num_rows)
         kept = np.flatnonzero(self.kept())
+        if not len(kept):
+            raise LivesError(
+                f"{where} has no rows" if not table.num_rows else f"{where}: no row has all that is to be kept"
+            )
         name_N = self.names()[kept]
         order = np.argsort(name_N, kind="stable")
         self.order_N = kept[order]
@@ -59,7 +63,7 @@ class _Import:
         """Rows that the mapping keeps."""
         kept_N = np.ones(self.table.num_rows, np.bool_)
         for column, above in self.mapping.keep.items():
-            kept_N &= self.foreign("keep", column) > above
+            kept_N &= self.numbers("keep", column) > above
         return kept_N
 
     def names(self) -> NDArray[Any]:
@@ -77,6 +81,12 @@ class _Import:
             raise LivesError(f"{self.where}: {column} of row {row} is empty")
         found: NDArray[Any] = values.to_numpy()
         return found
+
+    def numbers(self, ours: str, column: str) -> NDArray[Any]:
+        values = self.foreign(ours, column)
+        if not np.issubdtype(values.dtype, np.number):
+            raise LivesError(f"{self.where}: {column} holds {self.table[column].type}, not numbers (for {ours})")
+        return values
 
     def life_ids(self) -> NDArray[np.int64]:
         if np.issubdtype(self.name_N.dtype, np.integer):
@@ -136,7 +146,7 @@ class _Import:
         if unknown:
             raise LivesError(f"{self.where}: derive.seconds.unit_of_life names no life: {', '.join(sorted(unknown))}")
         unit_N = np.array([clock.unit_of_life.get(str(name), clock.unit) for name in self.name_N])
-        passed_N = np.diff(self.foreign("seconds", clock.column), prepend=np.nan) * unit_N
+        passed_N = np.diff(self.numbers("seconds", clock.column), prepend=np.nan) * unit_N
         fresh_N = self.first_N() | np.append(True, np.asarray(done_N, np.bool_)[:-1])
         return np.where(fresh_N, np.nan, passed_N).astype(np.float32)
 

@@ -101,7 +101,7 @@ def _mapping(form: Any, path: Path) -> Mapping:
         card=LivesCard.from_json(form["card"], f"{path}: card"),
         life=_life(columns["life"], f"{path}: columns.life"),
         columns={name: _source(entry, f"{path}: columns.{name}") for name, entry in columns.items() if name != "life"},
-        episode=derive.get("episode"),
+        episode=_name(derive["episode"], f"{path}: derive.episode") if "episode" in derive else None,
         best_action=_best_action(derive.get("best_action"), f"{path}: derive.best_action"),
         seconds=_clock(derive.get("seconds"), f"{path}: derive.seconds"),
         before=_before(derive.get("before", {}), f"{path}: derive.before"),
@@ -120,35 +120,57 @@ def _source(entry: Any, where: str) -> Source:
     if isinstance(entry, str):
         return Source(entry)
     _check_entries(entry, {"from"}, {"values"}, where)
-    return Source(entry["from"], entry.get("values"))
+    values = _numbers(entry["values"], f"{where}.values") if "values" in entry else None
+    return Source(_name(entry["from"], f"{where}.from"), values)
 
 
 def _best_action(entry: Any, where: str) -> BestAction | None:
     if entry is None:
         return None
     _check_entries(entry, {"from", "equals"}, set(), where)
-    return BestAction(entry["from"], str(entry["equals"]))
+    return BestAction(_name(entry["from"], f"{where}.from"), str(entry["equals"]))
 
 
 def _clock(entry: Any, where: str) -> Clock | None:
     if entry is None:
         return None
     _check_entries(entry, {"from"}, {"unit", "unit_of_life"}, where)
-    return Clock(entry["from"], entry.get("unit", 1.0), entry.get("unit_of_life", {}))
+    units = _numbers(entry.get("unit_of_life", {}), f"{where}.unit_of_life")
+    return Clock(_name(entry["from"], f"{where}.from"), _number(entry.get("unit", 1.0), f"{where}.unit"), units)
 
 
 def _before(form: Any, where: str) -> dict[str, Before]:
     _check_entries(form, set(), None, where)
     for name, entry in form.items():
         _check_entries(entry, {"of", "first"}, set(), f"{where}.{name}")
-    return {name: Before(entry["of"], entry["first"]) for name, entry in form.items()}
+    return {
+        name: Before(_name(entry["of"], f"{where}.{name}.of"), _number(entry["first"], f"{where}.{name}.first"))
+        for name, entry in form.items()
+    }
 
 
 def _keep(form: Any, where: str) -> dict[str, float]:
     _check_entries(form, set(), None, where)
     for name, entry in form.items():
         _check_entries(entry, {"above"}, set(), f"{where}.{name}")
-    return {name: entry["above"] for name, entry in form.items()}
+    return {name: _number(entry["above"], f"{where}.{name}.above") for name, entry in form.items()}
+
+
+def _name(entry: Any, where: str) -> str:
+    if not isinstance(entry, str):
+        raise LivesError(f"{where} is {entry!r}, not the name of a column")
+    return entry
+
+
+def _number(entry: Any, where: str) -> float:
+    if not isinstance(entry, int | float):
+        raise LivesError(f"{where} is {entry!r}, not a number")
+    return entry
+
+
+def _numbers(form: Any, where: str) -> dict[str, float]:
+    _check_entries(form, set(), None, where)
+    return {name: _number(entry, f"{where}.{name}") for name, entry in form.items()}
 
 
 def _check_entries(form: Any, needed: set[str], allowed: set[str] | None, where: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .learner import Real, Setting, Step, Whole, column, greedy, softmax
+from .learner import Real, Setting, Step, Whole, column, greedy, require, softmax
 
 _GRID = (np.arange(400) + 0.5) / 400
 _LOG_LIKELIHOOD_2G = np.log(np.stack([1 - _GRID, _GRID]))
@@ -22,6 +22,9 @@ class Ucb1:
     """
 
     width: Setting = 2.0
+
+    def __post_init__(self) -> None:
+        require(self, 0, np.inf, "width")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_Ucb1":
         return _Ucb1(self.width, np.zeros((lives, actions)), np.zeros((lives, actions)))
@@ -93,6 +96,9 @@ class GradientBandit:
     """Preferences that climb the expected reward (Sutton & Barto 2018, eq. 2.12), with the mean reward as baseline."""
 
     learning_rate: Setting = 0.2
+
+    def __post_init__(self) -> None:
+        require(self, 0, np.inf, "learning_rate")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_GradientBandit":
         return _GradientBandit(self.learning_rate, np.zeros((lives, actions)), np.zeros(lives), 0)

@@ -12,7 +12,7 @@ from plures_kernels import counter
 from plures_kernels.errors import InvalidArgument
 from torch import Tensor
 
-from .learner import Real, Step, Whole, greedy, lapsing
+from .learner import Real, Step, Whole, greedy, lapsing, require
 
 _WEIGHTS = 1 << 40
 """More numbers than any network has."""
@@ -40,6 +40,8 @@ class Dqn:
         for name in ("hidden", "batch", "memory", "renew"):
             if getattr(self, name) < 1:
                 raise InvalidArgument(f"{name} {getattr(self, name)} is not at least 1")
+        require(self, 0, math.inf, "learning_rate")
+        require(self, 0, 1, "discount", "epsilon")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_Dqn":
         return _Dqn(self, lives, observations, actions)

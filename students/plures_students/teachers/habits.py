@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .learner import Real, Setting, Step, Whole, column, lapsing, softmax
+from .learner import Real, Setting, Step, Whole, column, lapsing, require, softmax
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,9 @@ class WinStayLoseShift:
     """
 
     lapse: Setting = 0.1
+
+    def __post_init__(self) -> None:
+        require(self, 0, 1, "lapse")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_WinStayLoseShift":
         return _WinStayLoseShift(self.lapse, np.full((lives, actions), 1 / actions))
@@ -48,6 +51,10 @@ class Perseverator:
 
     kernel_rate: Setting = 0.2
     weight: Setting = 3.0
+
+    def __post_init__(self) -> None:
+        require(self, 0, 1, "kernel_rate")
+        require(self, -np.inf, np.inf, "weight")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_Perseverator":
         return _Perseverator(self, np.zeros((lives, actions)))

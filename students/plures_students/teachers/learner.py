@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from plures_kernels.errors import InvalidArgument
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
@@ -44,6 +45,15 @@ class Learner(Protocol):
     def begin(self, lives: int, observations: int, actions: int) -> Mind:
         """Newborn minds."""
         ...
+
+
+def require(learner: object, low: float, high: float, *names: str) -> None:
+    """Raise InvalidArgument unless the settings of these names are finite numbers from `low` to `high`."""
+    for name in names:
+        value = np.asarray(getattr(learner, name), np.float64)
+        if not (np.isfinite(value) & (value >= low) & (value <= high)).all():
+            within = f"from {low:g} to {high:g}" if np.isfinite(high) else f"of at least {low:g}"
+            raise InvalidArgument(f"{name} {value} of {type(learner).__name__} given; it is a number {within}")
 
 
 def softmax(x_BA: Real) -> Real:

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from plures_kernels.errors import InvalidArgument
 
-from .learner import Real, Setting, Step, Whole
+from .learner import Real, Setting, Step, Whole, require
 from .valley import LEVELS_V
 
 _TINY = 1e-8
+_BELOW_ONE = 0.999999
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Sgd:
 
     learning_rate: Setting = 0.1
     momentum: Setting = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, 0, np.inf, "learning_rate")
+        require(self, 0, 1, "momentum")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_Sgd":
         _check(observations, actions)
@@ -53,6 +58,10 @@ class Adam:
     learning_rate: Setting = 0.1
     beta1: Setting = 0.9
     beta2: Setting = 0.99
+
+    def __post_init__(self) -> None:
+        require(self, 0, np.inf, "learning_rate")
+        require(self, 0, _BELOW_ONE, "beta1", "beta2")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_Adam":
         _check(observations, actions)
@@ -92,6 +101,10 @@ class Evolution:
 
     deviation: Setting = 1.0
     growth: Setting = 1.5
+
+    def __post_init__(self) -> None:
+        require(self, 0, np.inf, "deviation")
+        require(self, 1, np.inf, "growth")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_Evolution":
         _check(observations, actions)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from plures_kernels.errors import InvalidArgument
 
-from .learner import Real, Setting, Step, Whole, column, greedy, lapsing, softmax
+from .learner import Real, Setting, Step, Whole, column, greedy, lapsing, require, softmax
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class QLearner:
     def __post_init__(self) -> None:
         if self.explore not in ("epsilon", "softmax"):
             raise InvalidArgument(f"explore {self.explore!r} is neither epsilon nor softmax")
+        require(self, 0, 1, "learning_rate", "discount", "forgetting", "epsilon")
+        require(self, -np.inf, np.inf, "inverse_temperature", "optimism")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_QLearner":
         value_BOA = np.zeros((lives, observations, actions))
@@ -66,6 +68,10 @@ class ActorCritic:
     actor_rate: Setting = 0.5
     critic_rate: Setting = 0.2
     discount: Setting = 0.9
+
+    def __post_init__(self) -> None:
+        require(self, 0, np.inf, "actor_rate")
+        require(self, 0, 1, "critic_rate", "discount")
 
     def begin(self, lives: int, observations: int, actions: int) -> "_ActorCritic":
         return _ActorCritic(self, np.zeros((lives, observations, actions)), np.zeros((lives, observations)))
