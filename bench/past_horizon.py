@@ -3,8 +3,8 @@
 For each teacher, a student whose fast weights change and one that attends to its last H steps alone (a frozen
 transformer, as in Laskin et al. 2022, arXiv:2210.14215), with as many slow weights, are trained alike on the first H
 steps of lives. Then copies of both live 10 H steps. `floor` is the teacher's divergence from itself with another seed.
-Bandits have two cases each: the default rule's, and that of the rule that counts; the Q-learner, too, one of a student
-with more layers, whose keys are as many as the cells.
+Bandits have two cases each: the default rule's, and that of the rule that counts; the Q-learner has three: the default
+rule's, one of a student with more layers, whose keys are as many as the cells, and that of the rule that bootstraps.
 
     python bench/past_horizon.py --work out/past_horizon --json bench/results/past_horizon.json
 
@@ -98,6 +98,17 @@ CASES = {
         training=1200,
         sizes={"layers": 4, "key_width": 32},
         rate=6e-3,
+    ),
+    "q_learner_td": Case(
+        _ROOM,
+        QLearner(0.3, 0.9),
+        300,
+        heads=1,
+        shown=2000,
+        training=1000,
+        rule="td",
+        sizes={"layers": 1, "width": 48, "key_width": 25, "value_width": 5, "mlp_width": 64},
+        rate=1e-2,
     ),
     "dqn": Case(_ROOM, Dqn(), 200, heads=4, lives=32, shown=400, training=400),
 }

@@ -15,7 +15,7 @@ from torch.nn.functional import logsigmoid, one_hot, relu
 
 from .config import StudentConfig
 from .spaces import encode
-from .starting import can_start_at_averages, start_at_averages
+from .starting import start
 
 # How the slow weights' numbers become inputs of each kind.
 RANGES: dict[Kind, Callable[[Tensor], Tensor]] = {
@@ -120,8 +120,7 @@ class Student(nn.Module):
         self.mlps = nn.ModuleList(Mlp(config.width, config.mlp_width) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width)
         self.head = nn.Linear(config.width, config.actions)
-        if can_start_at_averages(config):
-            start_at_averages(self)
+        start(self)
 
     def encode(self, inputs: Inputs) -> Tensor:
         """Inputs as float32 [..., input_width]."""

@@ -1,4 +1,4 @@
-"""Where students start before they are trained, if their rule has a classic learner in it: at that learner.
+"""Students that count start as counters.
 
 A student of rule `average` starts as a table of what each action paid on average, with how surely that is known: its
 first memory's keys are the actions, its values their rewards, and its head prefers what mean and doubt speak for (the
@@ -11,12 +11,12 @@ H heads, K key channels, V value channels, D width, A actions, I encoded inputs.
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor
 
-from .config import StudentConfig
+from ..config import StudentConfig
+from .projections import by_name, soften_mlps
 
 if TYPE_CHECKING:
-    from .model import Memory, Mlp, Student
+    from ..model import Memory, Student
 
 _SMALL = 0.1
 _KEY = 3.0
@@ -44,10 +44,7 @@ def start_at_averages(student: "Student") -> None:
     doubts = means + actions
     student.embed.weight.mul_(_SMALL)[:inputs, :inputs] += torch.eye(inputs)
     student.embed.bias.zero_()
-    for mlp in student.mlps:
-        down = cast("Mlp", mlp).down
-        down.weight.mul_(_SMALL)
-        down.bias.zero_()
+    soften_mlps(student, _SMALL)
     _write_table(table, config)
     merge_DV = table.merge.weight.mul_(_SMALL)
     merge_DV[means, torch.arange(actions)] += _GAIN
@@ -61,7 +58,7 @@ def _write_table(memory: "Memory", config: StudentConfig) -> None:
     """The first head: keys that are the action before, and nothing of any other; values that are what it brought."""
     every = torch.arange(config.actions)
     acted = config.input_width - 2 * config.actions - 2 + every
-    weight, bias = (_by_name(memory, x) for x in (memory.project.weight, memory.project.bias))
+    weight, bias = by_name(memory, memory.project.weight), by_name(memory, memory.project.bias)
     for name in ("q", "k", "v", "beta"):
         weight[name].mul_(_SMALL)
         bias[name].mul_(_SMALL)
@@ -72,9 +69,3 @@ def _write_table(memory: "Memory", config: StudentConfig) -> None:
     bias["beta"].fill_(_SURE)
     doubt_HVK = memory.weights["doubt"].mul_(_SMALL)
     doubt_HVK[0, config.actions + every, every] += 1
-
-
-def _by_name(memory: "Memory", x: Tensor) -> dict[str, Tensor]:
-    """Views of what the projection has for each input of the rule: [H, …] and, of its weight, D."""
-    pieces = zip(memory.tokens.items(), torch.split(x, memory.widths), strict=True)
-    return {inp.name: piece.view(*shape, *x.shape[1:]) for (inp, shape), piece in pieces}
