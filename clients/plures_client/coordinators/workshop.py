@@ -133,7 +133,7 @@ class Workshop:
         try:
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(self._watch())
-                await persist(fill)
+                await persist(fill, standing=lambda: self._cursor)
                 watcher.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
