@@ -44,7 +44,7 @@ def test_no_coefficient_of_a_law_is_below_zero():
 
 
 def test_a_law_is_not_fitted_to_two_points():
-    with pytest.raises(InvalidArgument, match="2 numbers of workers"):
+    with pytest.raises(InvalidArgument, match="2 numbers of copies"):
         fit([1, 2], [1.0, 2.0])
 
 

@@ -1,4 +1,4 @@
-"""The Universal Scalability Law: what contention and coherence leave of N workers' work.
+"""The Universal Scalability Law as a curve: what contention and coherence leave of N workers' work, and where it peaks.
 
     X(N) = λ N / (1 + σ (N − 1) + κ N (N − 1))
 
@@ -6,14 +6,14 @@ N. J. Gunther, "Guerrilla Capacity Planning" (Springer, 2007), eq. 4.31; with th
 arXiv:0809.2541.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument
+from ..solving.laws import scalability_law
 
 Real = NDArray[np.float64]
 
@@ -33,46 +33,13 @@ class Law:
 
     def throughput(self, workers: Real) -> Real:
         """Work a second of so many workers."""
-        return self.pace * workers / _slowdown(workers, self.sigma, self.kappa)
-
-    def speed_up(self, workers: Real) -> Real:
-        """Over one worker."""
-        return self.throughput(workers) / self.pace
+        slowdown: Real = 1 + self.sigma * (workers - 1) + self.kappa * workers * (workers - 1)
+        return self.pace * workers / slowdown
 
 
 def fit(workers: Sequence[float], throughput: Sequence[float]) -> Law:
-    """The law that lies nearest, in relative terms, to what was measured, with no coefficient below zero.
-
-    N / X = (1 + σ (N − 1) + κ N (N − 1)) / λ is linear in 1/λ, σ/λ and κ/λ: least squares, exactly solved.
-
-    Raises:
-        InvalidArgument: fewer than three numbers of workers, or work that took no time.
-    """
-    n, x = np.asarray(workers, np.float64), np.asarray(throughput, np.float64)
-    if len(set(workers)) < 3 or not (x > 0).all():
-        raise InvalidArgument(f"{len(set(workers))} numbers of workers given; a law is fitted to three at least")
-    relative = np.stack([np.ones_like(n), n - 1, n * (n - 1)], axis=1) * (x / n)[:, None]
-    a, b, c = min(_solutions(relative), key=lambda found: _residual(relative, found))
-    pace, sigma, kappa = 1 / a, b / a, c / a
-    residuals = pace * n / _slowdown(n, sigma, kappa) / x - 1
-    peak = float(np.sqrt((1 - sigma) / kappa)) if kappa > 0 and sigma < 1 else None
-    return Law(pace, sigma, kappa, peak, float(np.sqrt(np.mean(residuals**2))))
-
-
-def _slowdown(n: Real, sigma: float, kappa: float) -> Real:
-    slowdown: Real = 1 + sigma * (n - 1) + kappa * n * (n - 1)
-    return slowdown
-
-
-def _solutions(relative: Real) -> Iterator[tuple[float, float, float]]:
-    """Least squares with each choice of the last two coefficients held at zero; those without negative ones."""
-    for free in product([True], [False, True], [False, True]):
-        columns = np.flatnonzero(free)
-        values = np.zeros(3)
-        values[columns] = np.linalg.lstsq(relative[:, columns], np.ones(len(relative)), rcond=None)[0]
-        if values[0] > 0 and (values >= 0).all():
-            yield float(values[0]), float(values[1]), float(values[2])
-
-
-def _residual(relative: Real, found: tuple[float, float, float]) -> float:
-    return float(np.sum((relative @ np.array(found) - 1) ** 2))
+    """The law that lies nearest to what was measured; raises what `scalability_law` raises, of three numbers."""
+    found = scalability_law(workers, throughput, least=3)
+    sigma, kappa = (found.parameters[name] for name in ("sigma", "kappa"))
+    peak = sqrt((1 - sigma) / kappa) if kappa > 0 and sigma < 1 else None
+    return Law(found.parameters["gamma"], sigma, kappa, peak, found.relative_error)

@@ -3,8 +3,9 @@
 N numbers of copies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +26,18 @@ class Law:
     points: int
 
 
-def scalability_law(copies: Sequence[float], rate: Sequence[float]) -> Law:
+def scalability_law(copies: Sequence[float], rate: Sequence[float], least: int = 4) -> Law:
     """The Universal Scalability Law (Gunther 1993, 2008): rate(n) = γ n / (1 + σ (n − 1) + κ n (n − 1)).
 
-    n / rate is linear in 1/γ, σ/γ and κ/γ: least squares of relative errors. What would come out below 0 is 0.
+    n / rate is linear in 1/γ, σ/γ and κ/γ: least squares of relative errors, with none below 0.
+
+    Raises:
+        InvalidArgument: fewer than `least` numbers of copies (of three, errors are not known), or a rate of 0.
     """
-    n, measured = _checked(copies, rate, least=4)
+    n, measured = _checked(copies, rate, least)
     columns = np.stack([np.ones_like(n), n - 1, n * (n - 1)], axis=1)
     weighed = columns / (n / measured)[:, None]
-    used = [0, 1, 2]
-    while True:
-        found, covariance = _least_squares(weighed[:, used], np.ones_like(n))
-        negative = [place for place, value in zip(used, found, strict=True) if place and value < 0]
-        if not negative:
-            break
-        used.remove(negative[-1])
-    whole, spread = np.zeros(3), np.zeros((3, 3))
-    whole[used], spread[np.ix_(used, used)] = found, covariance
+    whole, spread = min(_nonnegative(weighed), key=lambda found: float(np.sum((weighed @ found[0] - 1) ** 2)))
     gamma, (_, sigma, kappa) = 1 / whole[0], whole / whole[0]
     # To first order, of ratios.
     by_gamma = np.array([-gamma, 0, 0])
@@ -75,6 +71,18 @@ def _checked(copies: Sequence[float], values: Sequence[float], least: int) -> tu
     if not (n >= 1).all() or not (measured > 0).all() or not np.isfinite(measured).all():
         raise InvalidArgument("laws are fitted to numbers of copies from 1 on, and to finite values above 0")
     return n, measured
+
+
+def _nonnegative(columns: Real) -> Iterator[tuple[Real, Real]]:
+    """Solutions of columns · x = 1, and their covariances, with each choice of the last two held at 0; without any
+    below 0.
+    """
+    for free in product([True], [False, True], [False, True]):
+        used = np.flatnonzero(free)
+        whole, spread = np.zeros(3), np.zeros((3, 3))
+        whole[used], spread[np.ix_(used, used)] = _least_squares(columns[:, used], np.ones(len(columns)))
+        if (whole >= 0).all():
+            yield whole, spread
 
 
 def _least_squares(columns: Real, wanted: Real) -> tuple[Real, Real]:
