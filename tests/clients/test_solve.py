@@ -126,6 +126,53 @@ def test_a_problem_is_solved_from_the_command_line(plures, crowds, tmp_path):
     assert not (tmp_path / "m.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("problem", "settings"),
+    [
+        ("best-arm", {"arms": "-1"}),
+        ("best-arm", {"arms": "0"}),
+        ("branches", {"visits": "0"}),
+        ("branches", {"levels": "0"}),
+        ("exploration", {"visits": "0"}),
+        ("goal-search", {"rows": "0"}),
+        ("minimise", {"rounds": "0"}),
+        ("portfolio", {"rounds": "0"}),
+        ("portfolio", {"sources": "0"}),
+    ],
+)
+def test_problems_that_are_none_are_refused_whoever_is_to_solve_them(problem, settings):
+    for way in list(CASES[problem].ways)[-2:]:
+        with pytest.raises(InvalidArgument):
+            CASES[problem].plan(way, Budget(4, 40), settings)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--sweep",), "--sweep is for --compare"),
+        (("--picture", "p.png"), "--picture is for --compare"),
+        (("--compare", "--strategy", "pool"), "--strategy is for one solution, not for --compare"),
+        (("--compare", "--manifest", "m.json"), "--manifest is for one solution, not for --compare"),
+        (("--compare", "--picture", "nowhere/p.png"), "there is no folder nowhere"),
+        (("--compare", "--picture", "p.xyz"), "p.xyz is no picture; its name ends with one of ."),
+        (("--manifest", "nowhere/m.json"), "there is no folder nowhere"),
+    ],
+)
+def test_options_that_would_not_be_heeded_are_refused(plures, crowds, spent, words, complaint):
+    done = plures("minimise", "--cohort", crowds["optimiser"].name, "--copies", 6, "--steps", 48, *words)
+    assert done.exit_code == 2
+    assert complaint in done.stderr
+    assert not spent
+
+
+def test_a_sweep_that_would_fail_at_some_size_fails_before_anything_is_solved(plures, crowds, spent):
+    words = "branches", "--cohort", crowds["gambler"].name, "--copies", 8, "--steps", 48, "--set", "visits=4"
+    done = plures(*words, "--compare", "--sweep", "--seeds", 2)
+    assert done.exit_code == 1
+    assert "48 steps do not go into 60 parts" in done.output
+    assert not spent
+
+
 def test_a_comparison_is_printed_and_drawn(plures, crowds, tmp_path):
     words = "best-arm", "--cohort", crowds["gambler"].name, "--copies", 4, "--steps", 40, "--set", "arms=6"
     done = plures(*words, "--compare", "--seeds", 2, "--picture", tmp_path / "p.png")
@@ -147,6 +194,8 @@ def test_a_comparison_is_printed_and_drawn(plures, crowds, tmp_path):
         (("--set", "function=parabola"), "no function 'parabola'"),
         (("--set", "dimension"), "not of the form NAME=VALUE"),
         (("--steps", "1"), "48 parts"),
+        (("--set", "rounds=0"), "do not go into 0 parts"),
+        (("--set", "dimension=-1"), "dimension -1 given; it is at least 0"),
         (("--copies", "101", "--strategy", "pool"), "101 items for 100 copies"),
     ],
 )

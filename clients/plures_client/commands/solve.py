@@ -1,13 +1,14 @@
 """`plures solve`: let the copies of a cohort solve a problem together, and see what that buys."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .added import what_is_missing
 from .connect import connected
 from .output import json_option, print_json, print_table, progress_bar
 
@@ -26,6 +27,16 @@ def setting(text: str) -> tuple[str, str]:
     return name, value
 
 
+def in_a_folder(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """What would be missed only when all is done."""
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.parent}; make it first", ctx, option)
+    return path
+
+
+_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
 @click.command()
 @click.argument("problem", type=click.Choice(PROBLEMS))
 @click.option("--cohort", required=True, help="Whose copies work; their student must fit the problem's task.")
@@ -37,10 +48,8 @@ def setting(text: str) -> tuple[str, str]:
 @click.option("--seeds", type=click.IntRange(2), default=10, help="Problems to compare on.")
 @click.option("--set", "settings", type=setting, multiple=True, metavar="NAME=VALUE", help="A setting of the problem.")
 @click.option("--sweep", is_flag=True, help="With --compare: also 1, 2, 4, … copies, and the laws they follow.")
-@click.option("--manifest", type=click.Path(dir_okay=False, path_type=Path), help="Where to note how to go on.")
-@click.option(
-    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="With --compare: draw it (matplotlib)."
-)
+@click.option("--manifest", type=_NEW_FILE, callback=in_a_folder, help="Where to note how to go on.")
+@click.option("--picture", type=_NEW_FILE, callback=in_a_folder, help="With --compare: draw it (matplotlib).")
 @json_option
 def solve(
     problem: str,
@@ -63,6 +72,7 @@ def solve(
     """
     from ..solving import Budget
 
+    _require_fit(comparing, {"--strategy": strategy, "--manifest": manifest}, {"--sweep": sweep, "--picture": picture})
     with connected() as client:
         crowd = client.cohort(cohort)
         budget = Budget(copies or crowd.describe().alive, steps, seed)
@@ -70,6 +80,14 @@ def solve(
             _compare(crowd, problem, budget, seeds, dict(settings), sweep, picture, as_json)
         else:
             _solve(crowd, problem, budget, strategy, dict(settings), manifest, as_json)
+
+
+def _require_fit(comparing: bool, of_one: dict[str, object], of_comparisons: dict[str, object]) -> None:
+    """Refuse options that would not be heeded."""
+    for name, given in (of_one if comparing else of_comparisons).items():
+        if given:
+            fit = "one solution, not for --compare" if comparing else "--compare"
+            raise click.UsageError(f"{name} is for {fit}")
 
 
 def _solve(
@@ -123,20 +141,33 @@ def _compare(
     as_json: bool,
 ) -> None:
     from ..solving import compare, sweep
+    from ..solving.compare import require_sweep
     from ..solving.report import document
 
+    sizes = [2**power for power in range(budget.copies.bit_length())]
+    draw = _drawer(picture) if picture else None
+    if with_sweep:
+        require_sweep(problem, budget, sizes, settings)
     with progress_bar("comparing", hidden=as_json) as on_trial:
         found = compare(crowd, problem, budget, seeds=seeds, settings=settings, on_trial=on_trial)
     if with_sweep:
-        sizes = [2**power for power in range(budget.copies.bit_length())]
         with progress_bar("sweeping", hidden=as_json) as on_trial:
             swept = sweep(crowd, problem, budget, sizes=sizes, seeds=seeds, settings=settings, on_trial=on_trial)
         found = dataclasses.replace(found, swept=swept)
-    if picture:
-        from ..solving.picture import draw
-
-        draw(found, picture)
+    if draw:
+        draw(found)
     print_json(document(found)) if as_json else _show(found)
+
+
+def _drawer(path: Path) -> "Callable[[Comparison], None]":
+    """Asked for before anything is solved: without matplotlib, or in a format of its own, there would be no picture."""
+    try:
+        from ..solving.picture import FORMATS, draw
+    except ModuleNotFoundError as error:
+        raise click.ClickException(what_is_missing("solve --picture", error.name or str(error))) from error
+    if path.suffix.removeprefix(".") not in FORMATS:
+        raise click.UsageError(f"{path} is no picture; its name ends with one of .{', .'.join(sorted(FORMATS))}")
+    return lambda found: draw(found, path)
 
 
 def _show(found: "Comparison") -> None:

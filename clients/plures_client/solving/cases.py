@@ -50,9 +50,12 @@ def _typed(name: str, text: str | None, default: Any) -> Any:
     if text is None:
         return default
     try:
-        return type(default)(text)
+        value = type(default)(text)
     except ValueError:
         raise InvalidArgument(f"{name} {text!r} is not of type {type(default).__name__}") from None
+    if isinstance(value, int) and value < 0:
+        raise InvalidArgument(f"{name} {value} given; it is at least 0")
+    return value
 
 
 def _case(part: ModuleType) -> Case:

@@ -107,13 +107,21 @@ def sweep(
     on_trial: OnTrial,
 ) -> tuple[Trial, ...]:
     """The problem's swept way by more and more copies, each of which makes as many steps."""
-    way, trials = CASES[problem].swept, []
+    way, trials = require_sweep(problem, budget, sizes, settings), []
     for number in range(seeds):
         for size in sizes:
             sized = replace(budget, copies=size, seed=budget.seed + number)
             trials.append(attempt(cohort, problem, way, sized, settings))
             on_trial(len(trials), seeds * len(sizes))
     return tuple(trials)
+
+
+def require_sweep(problem: str, budget: Budget, sizes: Sequence[int], settings: Mapping[str, str]) -> str:
+    """The way that is swept; raise InvalidArgument where one of the sizes leaves it too few steps."""
+    case = CASES[problem]
+    for size in sizes:
+        case.plan(case.swept, replace(budget, copies=size), settings)
+    return case.swept
 
 
 def attempt(cohort: Cohort, problem: str, way: str, budget: Budget, settings: Mapping[str, str]) -> Trial:

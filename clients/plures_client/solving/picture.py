@@ -9,10 +9,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from .compare import Comparison
 from .report import rates, regrets
 
+FORMATS = frozenset(FigureCanvasAgg.get_supported_filetypes())
+"""What files of pictures end with."""
 INK, MUTED, OURS = "#222222", "#8a8a8a", "#d1603d"
 
 

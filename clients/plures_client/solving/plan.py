@@ -23,9 +23,11 @@ class Budget:
         return self.copies * self.steps
 
     def shared(self, parts: int) -> int:
-        """Steps of each of so many parts; raise InvalidArgument when there are fewer than one a part."""
-        if parts > self.total:
-            raise InvalidArgument(f"{self.total:,} steps do not go into {parts:,} parts; allow more steps")
+        """Steps of each of so many parts; raise InvalidArgument when there are no parts, or fewer steps than parts."""
+        if not 1 <= parts <= self.total:
+            raise InvalidArgument(
+                f"{self.total:,} steps do not go into {parts:,} parts; allow {'more steps' if parts > 0 else 'some'}"
+            )
         return self.total // parts
 
 
