@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from plures_kernels.errors import PluresError
 
 from .configuring import device_of, durable_config
 from .durable.journals import Journals
@@ -31,10 +32,10 @@ class Hosting:
 
 
 @asynccontextmanager
-async def hosting(settings: Settings) -> AsyncIterator[Hosting]:
-    """Start what steps agents, and stop it at the end."""
+async def hosting(settings: Settings, stop: Callable[[PluresError], None]) -> AsyncIterator[Hosting]:
+    """Start what steps agents, and stop it at the end. `stop` is called, with the reason, should it end by itself."""
     if settings.engine.kind == "vllm":
-        async with _vllm(settings) as hosting:
+        async with _vllm(settings, stop) as hosting:
             yield hosting
         return
     device = device_of(settings.device)
@@ -43,13 +44,14 @@ async def hosting(settings: Settings) -> AsyncIterator[Hosting]:
 
 
 @asynccontextmanager
-async def _vllm(settings: Settings) -> AsyncIterator[Hosting]:
+async def _vllm(settings: Settings, stop: Callable[[PluresError], None]) -> AsyncIterator[Hosting]:
     require_vllm()
     from .vllm.agents.start import start
 
     more, folder = _arguments(settings.engine.vllm), settings.data / "states"
     assert settings.engine.model is not None
     host = await asyncio.to_thread(start, settings.engine.model, folder, more)
+    asyncio.wrap_future(host.running.watch.died).add_done_callback(lambda died: stop(died.result()))
     try:
         # Logs could not be replayed to the bit: vLLM rounds by the batch that it happens to make.
         yield Hosting(Students([host.student]), torch.device("cpu"), Journals(), None, host.makings)

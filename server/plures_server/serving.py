@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2
+from plures_kernels.errors import PluresError
 from prometheus_client import CollectorRegistry
 
 from .access.door import Door
@@ -43,17 +44,25 @@ log = logging.getLogger("plures")
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; print the address once calls are taken."""
+    """Serve until SIGTERM or SIGINT; print the address once calls are taken.
+
+    EngineStopped: what steps agents has ended by itself, and so has the server.
+    """
     check(settings)
     tls = tls_of(settings)
     encrypted = None if tls is None else credentials(tls)
-    stopping = asyncio.Event()
+    stopping: asyncio.Future[PluresError | None] = asyncio.get_running_loop().create_future()
+
+    def stop(why: PluresError | None = None) -> None:
+        if not stopping.done():
+            stopping.set_result(why)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     async with AsyncExitStack() as stack:
         stack.enter_context(held(settings.data))
         tracing = stack.enter_context(_tracing(settings))
-        hosted = await stack.enter_async_context(hosting(settings))
+        hosted = await stack.enter_async_context(hosting(settings, stop))
         engine = await stack.enter_async_context(_engine(settings, hosted, tracing))
         url = settings.queues.redis_url
         if url is None:
@@ -72,8 +81,10 @@ async def serve(settings: Settings) -> None:
         await states.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         await states.set("", health_pb2.HealthCheckResponse.SERVING)
         print(f"plures-server listens on {bind.at(port)}", flush=True)
-        await stopping.wait()
+        why = await stopping
         await _drained(server, states, edge.drain, settings.shutdown.drain_seconds)
+    if why is not None:
+        raise why
 
 
 async def _drained(server: grpc.aio.Server, states: health.aio.HealthServicer, drain: Drain, seconds: float) -> None:

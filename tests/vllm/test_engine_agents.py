@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plures_client import Client, Cohort, Items
+from plures_client import Client, Cohort, Items, Life
 from plures_client.coordinators import BestOf, Map, Tree, Vote
 from plures_client.coordinators.problem import Children, Nodes, Results
 from plures_client.errors import FailedPrecondition, InvalidArgument, PluresClientError
@@ -113,6 +113,29 @@ def test_who_is_retired_leaves_no_state(client: Client, cohort: Cohort) -> None:
     cohort.act([2], observation=HEARD_TB[2, 2:3])
     cohort.retire()
     assert (client.pool().agents, client.pool().bytes_used) == (0, 0)
+
+
+def test_agents_become_what_a_recorded_life_makes_of_them(cohort: Cohort) -> None:
+    """Made to say what they hear next, as those that `lived` tells of."""
+    thinks(cohort, HEARD_TB[:1])
+    said_TB = np.roll(HEARD_TB[1:], -1, axis=0)
+    lives = [Life(action=said_TB[:, b], observation=HEARD_TB[1:, b]) for b in range(3)]
+    became = cohort.become(lives, want_log_probs=True)
+    told_TBV = lived(byte_student(), HEARD_TB)
+    expected = np.stack([told_TBV[1:, b].numpy()[np.arange(5), said_TB[:, b]] for b in range(3)])
+    np.testing.assert_allclose(np.stack(became.log_probs), expected, atol=1e-4, rtol=1e-4)
+    assert cohort.describe().max_step == 6
+    further_TB = HEARD_TB[::-1][:1]
+    expected_BV = lived(byte_student(), np.concatenate([HEARD_TB, further_TB]))[-1]
+    torch.testing.assert_close(thinks(cohort, further_TB)[0], expected_BV, atol=1e-4, rtol=1e-4)
+
+
+def test_who_cannot_become_a_life_stays_as_it_was(cohort: Cohort) -> None:
+    thinks(cohort, HEARD_TB[:1])
+    with pytest.raises(InvalidArgument, match="256"):
+        cohort.become([Life(action=np.array([97, 256]), observation=np.array([97, 97]))] * 3)
+    expected = lived(byte_student(), HEARD_TB[:2])[-1]
+    torch.testing.assert_close(thinks(cohort, HEARD_TB[1:2])[0], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_text_is_read_and_what_is_said_comes_as_it_is_said(client: Client, cohort: Cohort) -> None:

@@ -1,5 +1,6 @@
 """Agents of a model that is none of ours: a small Mamba-2 of Hugging Face's, compared with its own forward pass."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 from plures_client import Client
 
-from .serving import serving
+from .serving import command, environment, serving
 
 TOKENS = 64
 HEARD_TB = np.random.default_rng(0).integers(2, TOKENS, size=(12, 2)).astype(np.int32)
@@ -62,3 +63,22 @@ def test_any_attention_free_model_has_agents(client: Client, mamba: tuple[Any, P
     for of in (cohort, client.snapshots.restore("saved", "again")):
         told = of.act(observation=next_B, want_log_probs=True).log_probs
         torch.testing.assert_close(torch.tensor(told), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "transformer"])
+def test_a_model_with_attention_is_refused_before_anything_is_started(tmp_path: Path, kind: str) -> None:
+    from transformers import LlamaConfig, Qwen3NextConfig
+
+    sizes = {"vocab_size": TOKENS, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2}
+    make, name = {
+        "hybrid": (Qwen3NextConfig, "Qwen3NextForCausalLM"),
+        "transformer": (LlamaConfig, "LlamaForCausalLM"),
+    }[kind]
+    make(**sizes, num_attention_heads=2, num_key_value_heads=2, architectures=[name]).save_pretrained(tmp_path)
+    more = {"load_format": "dummy", "skip_tokenizer_init": True, "dtype": "float32"}
+    said = subprocess.run(
+        command(tmp_path, tmp_path / "data", more), env=environment(), capture_output=True, text=True, timeout=120
+    )
+    assert (said.returncode, said.stdout) == (1, "")
+    assert f"plures-server: {tmp_path} has attention" in said.stderr
+    assert "plures-vllm serve" in said.stderr

@@ -6,6 +6,7 @@ Shapes: B rows of a wave, N pages, F floats of a page.
 import contextlib
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -56,11 +57,12 @@ class NamedPlaces:
 
     most_rows: int | None = None
 
-    def __init__(self, capacity: int, folder: StateFolder, layout: Layout) -> None:
+    def __init__(self, capacity: int, folder: StateFolder, layout: Layout, require_alive: Callable[[], None]) -> None:
+        """`require_alive`: raises when nobody is there any more to publish a state."""
         self.capacity = capacity
         # Nothing is stepped here: it has the shape of pages, and no memory.
         self.hot_NF = torch.zeros(1, 1).expand(capacity, layout.page_floats)
-        self._folder, self._layout = folder, layout
+        self._folder, self._layout, self._require_alive = folder, layout, require_alive
         self._versions: dict[int, str] = {}
         for name in folder.names():
             if name.startswith(MARK):
@@ -101,16 +103,19 @@ class NamedPlaces:
     def _page(self, handle: int) -> Tensor:
         if handle == NEWBORN:
             return torch.zeros(self.hot_NF.shape[1])
-        return self._layout.flat(published(self._folder, page_name(handle), self._versions[handle]))
+        return self._layout.flat(
+            published(self._folder, page_name(handle), self._versions[handle], self._require_alive)
+        )
 
 
-def published(folder: StateFolder, name: str, version: str) -> State:
+def published(folder: StateFolder, name: str, version: str, require_alive: Callable[[], None]) -> State:
     """This version of a state, once it is published: other processes do that a moment after they have answered."""
     until = time.monotonic() + PUBLISHED_SECONDS
     while time.monotonic() < until:
         with contextlib.suppress(UnknownState):
             if (state := folder.load(name)).facts.version == version:
                 return state
+        require_alive()
         # Only the files tell.
         time.sleep(LOOK_SECONDS)
     raise StorageFailed(f"vLLM has not saved state {name!r} in {PUBLISHED_SECONDS:g} s; its log says why")

@@ -4,31 +4,23 @@ All calls are made by one thread at a time.
 """
 
 import itertools
-import logging
-import os
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from vllm import EngineArgs, SamplingParams
+from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.exceptions import EngineDeadError
-from vllm.v1.engine.llm_engine import LLMEngine
 
-from ...errors import EngineStopped, InvalidArgument, StorageFailed
-from ..config import FORMAT
-from .hosted import is_student
+from ...errors import EngineStopped, StorageFailed
+from .starting import start_engine
+from .watching import Watch
 
-log = logging.getLogger("plures.vllm")
-# What vLLM logs goes where this server's own log goes; standard output is for the address.
-QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CONFIGURE_LOGGING": "0"}
 CLOSE_SECONDS = 10
-STUDENT_LENGTH = 8192
-"""Tokens of one call to a student; its state has no limit of its own, and vLLM keeps room for a call of that length."""
+DEATH_SECONDS = 10
+"""An engine that says that it is dying has ended by then."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +64,8 @@ class Running:
 
         InvalidArgument: vLLM does not take that, or not serve the model.
         """
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
-        if unknown := set(more) - {entry.name for entry in fields(EngineArgs)}:
-            raise InvalidArgument(f"--vllm has {sorted(unknown)[0]!r}, which is none of vLLM's arguments")
-        self._engine = _started(EngineArgs(**{**_arguments(model, states), **more}), model)
+        self._engine = start_engine(model, states, more)
+        self.watch = Watch(self._engine)
         self._numbers = itertools.count()
         self._pending: dict[str, Pending] = {}
 
@@ -93,7 +82,7 @@ class Running:
     def begin(self, call: Call) -> str:
         """Ask, and go on without the answer, which bears this key."""
         key = f"plures-{next(self._numbers)}"
-        with _alive():
+        with self._alive():
             self._engine.add_request(key, {"prompt_token_ids": list(call.tokens)}, call.sampling())
         self._pending[key] = Pending()
         return key
@@ -102,7 +91,7 @@ class Running:
         """Wait until some of what was asked for has come; nothing is waited for when all has."""
         if all(pending.done for pending in self._pending.values()):
             return
-        with _alive():
+        with self._alive():
             outputs = self._engine.step()
         for output in outputs:
             if (pending := self._pending.get(output.request_id)) is None:
@@ -134,52 +123,19 @@ class Running:
         """Nobody wants these answers any more."""
         for key in keys:
             self._pending.pop(key, None)
-        with _alive():
+        # A dead engine goes on with nothing.
+        with suppress(EngineStopped), self._alive():
             self._engine.abort_request(list(keys))
 
     def close(self) -> None:
+        self.watch.close()
         self._engine.engine_core.shutdown(timeout=CLOSE_SECONDS)
 
-
-def _arguments(model: str, states: Path) -> dict[str, Any]:
-    from vllm.config import KVTransferConfig
-
-    named = KVTransferConfig(
-        kv_connector="NamedStateConnector",
-        kv_role="kv_both",
-        # A cohort ends with the server, and what is to outlive it is a snapshot, so that nothing waits for the disk.
-        kv_connector_extra_config={"folder": str(states), "sync_seconds": 60},
-    )
-    given = {"model": model, "enable_prefix_caching": False, "max_logprobs": -1, "max_num_seqs": 64}
-    given |= {"kv_transfer_config": named, "disable_log_stats": True}
-    if not is_student(model):
-        return given
-    ours = {"config_format": FORMAT, "dtype": "float32", "enforce_eager": True, "max_model_len": STUDENT_LENGTH}
-    return given | ours | {"skip_tokenizer_init": not (Path(model) / "tokenizer.json").exists()}
-
-
-def _started(arguments: EngineArgs, model: str) -> LLMEngine:
-    try:
-        with _without_main():
-            return LLMEngine.from_engine_args(arguments)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise InvalidArgument(f"vLLM does not serve {model}, and what it logs says why: {error}") from error
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Start processes that do not import the program that runs: it imports numba, which vLLM's workers cannot bear."""
-    program = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = program
-
-
-@contextmanager
-def _alive() -> Iterator[None]:
-    try:
-        yield
-    except EngineDeadError as error:
-        raise EngineStopped("vLLM's engine has died, and its log says why; start this server anew") from error
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        """EngineStopped, when the engine is dead or dies meanwhile."""
+        self.watch.require_alive()
+        try:
+            yield
+        except EngineDeadError:
+            raise self.watch.died.result(DEATH_SECONDS) from None

@@ -42,7 +42,7 @@ class Host:
     ) -> Pages:
         if (fit := min(device_bytes // student.page_bytes, most)) < 1:
             raise PoolFull(f"a state of {student.name!r} takes {student.page_bytes:,} bytes; give more --memory-gb")
-        return Pages(NamedPlaces(fit + 1, self.folder, self.layout))
+        return Pages(NamedPlaces(fit + 1, self.folder, self.layout, self.running.watch.require_alive))
 
     def _stepper(
         self, student: Hosted, pages: Pages, crew: Crew, tiles: tuple[int, ...], meters: Meters
@@ -56,7 +56,7 @@ def start(model: str, states: Path, more: dict[str, Any]) -> Host:
     try:
         folder = StateFolder(states)
         (answer,) = running.ask([Call([0], None, TRIAL, READ)])
-        layout = Layout.of(published(folder, TRIAL, answer.version))
+        layout = Layout.of(published(folder, TRIAL, answer.version, running.watch.require_alive))
         return Host(running, _student(model, running, layout), folder, layout)
     except BaseException:
         running.close()

@@ -4,6 +4,7 @@ A request says in its kv_transfer_params {"load": NAME, "save": NAME}; its promp
 tokens alone, however long the history is.
 """
 
+import multiprocessing
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,6 +18,7 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
 )
 from vllm.v1.kv_cache_interface import MambaSpec
 
+from ..leaving import leave_quickly, leave_with_parent
 from .fingerprint import fingerprint
 from .folder import StateFolder
 from .orders import Orders, Outcomes
@@ -37,6 +39,9 @@ class NamedStateConnector(KVConnectorBase_V1, SupportsHMA):
         extra = vllm_config.kv_transfer_config.kv_connector_extra_config
         folder, model = StateFolder.configured(extra), fingerprint(vllm_config)
         self._held = ExitStack()
+        if multiprocessing.parent_process() is not None:  # one of vLLM's own, not a program that runs it within
+            leave_quickly()
+            leave_with_parent()
         if role is KVConnectorRole.SCHEDULER:
             self._held.enter_context(folder.served())
             self._scheduling = Scheduling(folder, model, vllm_config.model_config.max_model_len, page_bytes)
