@@ -1,6 +1,5 @@
 """What every bench prints and writes: the machine and the commit; the memory bandwidth to measure by; fair timings."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plures_students.provenance import GIB, commit, machine, made, processor
+from plures_students.writing import write_json as write_whole
 from torch import Tensor
 
 __all__ = [
@@ -31,8 +31,7 @@ def command() -> str:
 def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> None:
     """One file a bench: what was measured, where, when, on which commit, and the rows of its table."""
     report = {**made(part, command()), **facts, "rows": list(rows)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    write_whole(path, report)
 
 
 def seconds_in_turn(contestants: Mapping[str, Callable[[], object]], budget_seconds: float = 1.5) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import save
 from .config import StudentConfig
 from .errors import CheckpointError
 from .model import Student
+from .writing import replacing
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "card.json"
 
@@ -35,11 +35,9 @@ def save_checkpoint(directory: Path, student: Student, card: dict[str, Any]) -> 
     files = {WEIGHTS: save(weights)} | {
         name: f"{json.dumps(form, indent=2)}\n".encode() for name, form in forms.items()
     }
-    directory.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        temporary = directory / f".{name}.{os.getpid()}"
-        temporary.write_bytes(data)
-        os.replace(temporary, directory / name)
+        with replacing(directory / name) as temporary:
+            temporary.write_bytes(data)
 
 
 def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Checkpoint:

@@ -54,6 +54,19 @@ def test_a_finished_training_resumes_to_what_it_was(folder: Path, imitated: Resu
     assert (folder / "student" / "model.safetensors").read_bytes() == weights
 
 
+def test_a_student_is_not_overwritten_by_another_training(folder: Path, imitated: Result) -> None:
+    weights = (folder / "student" / "model.safetensors").read_bytes()
+    again = run(imitate, folder / "train", "--out", folder / "student", *FEW, "--seed", 1)
+    assert again.exit_code == 1
+    assert "holds a training; --resume goes on with it" in again.output
+    assert (folder / "student" / "model.safetensors").read_bytes() == weights
+
+
+def test_tables_are_not_folded_in_pipes(imitated: Result) -> None:
+    [gain] = [line for line in imitated.output.splitlines() if "classic" in line]
+    assert "±" in gain
+
+
 def test_its_copies_are_compared_with_people(folder: Path, imitated: Result) -> None:
     played = run(fidelity, folder / "test", "--play", folder / "student", "--each", 2, "--out", folder / "fidelity")
     assert played.exit_code == 0, played.output

@@ -1,6 +1,5 @@
 """`plures fidelity`: teacher and copies side by side."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..checkpoint import load_checkpoint
 from ..fidelity import compare_within_bounds, draw_behaviour
 from ..lives import Lives, read_lives, write_lives
 from ..threads import threads
+from ..writing import write_json
 from .failing import fails_in_words
 from .output import console_for, json_option, print_json
 
@@ -43,8 +43,7 @@ def fidelity(
     recorded = read_lives(teacher)
     lived = read_lives(copies) if copies else _played(recorded, student, each, seed, out)
     report = compare_within_bounds(recorded, lived, each, seed)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / REPORT).write_text(json.dumps(report, indent=2) + "\n")
+    write_json(out / REPORT, report)
     draw_behaviour(out / PICTURE, report)
     console = console_for(as_json)
     console.print(_table(report))

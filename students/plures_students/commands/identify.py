@@ -1,6 +1,5 @@
 """`plures identify`: which members of the family a teacher may be."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..imitate import ImitationSettings
 from ..lives import read_lives
 from ..spaces import encoded_width
 from ..threads import threads
+from ..writing import write_json
 from .failing import fails_in_words
 from .output import console_for, json_option, print_json
 
@@ -54,8 +54,7 @@ def identify(
     with threads(1), Progress(console=console) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in chosen}
         report = compare.identify(chosen, train, held_out, out, lambda name, at: bar.update(tasks[name], completed=at))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+    write_json(out / REPORT, report, indent=1)
     draw_members(out / PICTURE, report)
     console.print(_table(report))
     misfit = report["misfit_of_best"]

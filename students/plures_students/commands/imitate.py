@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ..config import StudentConfig
 from ..imitate import Imitation, ImitationSettings
+from ..imitate.resume import TENSORS, ResumeError
 from ..imitate.trainer import Trainer
 from ..lives import read_lives
 from ..spaces import encoded_width
@@ -72,6 +73,8 @@ def imitate(
     resume: bool, relabel: bool | None, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Fit a student to the LIVES of a learner, so that it learns as that learner does."""
+    if not resume and (out / TENSORS).exists():
+        raise ResumeError(f"{out} holds a training; --resume goes on with it; else name another --out, or remove it")
     data = read_lives(lives)
     if relabel is None:
         relabel = encoded_width(data.card.observation_space) == 0

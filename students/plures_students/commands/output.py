@@ -9,12 +9,18 @@ from rich.console import Console
 
 from ..lives import Lives
 
+PIPE_COLUMNS = 1_000
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; what is for people goes to stderr.")
 
 
 def console_for(as_json: bool) -> Console:
     """Where people read."""
-    return Console(stderr=as_json)
+    console = Console(stderr=as_json)
+    if not console.is_terminal:
+        # A pipe has no width that tables would have to be folded to.
+        console.width = max(console.width, PIPE_COLUMNS)
+    return console
 
 
 def print_json(value: Any, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """`plures recover`: whether algorithms and their parameters can be told from lives at all."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..identify.recovery_picture import draw_matrices, draw_parameters
 from ..identify.strangers import STRANGERS
 from ..provenance import made
 from ..threads import threads
+from ..writing import write_json
 from .failing import fails_in_words
 from .output import console_for, json_option, print_json
 
@@ -41,8 +41,7 @@ def recover(lives: int, steps: int, seed: int, out: Path, as_json: bool) -> None
         found = recovery_report.recover(settings, lambda: bar.advance(task))
     command = f"plures recover --lives {lives} --steps {steps} --seed {seed}"
     report = {**made("recovery of algorithms and parameters", command), **found}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / REPORT).write_text(json.dumps(report) + "\n")
+    write_json(out / REPORT, report, indent=None)
     draw_matrices(out / MATRICES, report)
     draw_parameters(out / PARAMETERS, report)
     console.print(_matrix(report))

@@ -1,7 +1,6 @@
 """A training on disk, whole, so that it goes on with the same bits: `training.safetensors`, no pickle."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..writing import replacing
 from .trainer import Course, Trainer
 
 TENSORS = "training.safetensors"
@@ -23,11 +23,9 @@ class ResumeError(PluresError):
 def save_training(directory: Path, trainer: Trainer, identity: dict[str, Any]) -> None:
     """Write weights, optimiser and course. `identity` says what the training is of; resuming compares it."""
     form = {"identity": identity, "course": asdict(trainer.course)}
-    tensors = directory / TENSORS
-    temporary = tensors.with_name(f".{TENSORS}.{os.getpid()}")
     # The course travels inside the tensors' file: both are replaced as one.
-    save_file(_tensors(trainer), temporary, metadata={"training": json.dumps(form)})
-    os.replace(temporary, tensors)
+    with replacing(directory / TENSORS) as temporary:
+        save_file(_tensors(trainer), temporary, metadata={"training": json.dumps(form)})
 
 
 def load_training(directory: Path, trainer: Trainer, identity: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """`plures imitate`, without its terminal: train or go on, keep the best student, measure it on lives never seen."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from ..config import StudentConfig
 from ..lives import Lives, LivesError, split
 from ..memory import require_memory
 from ..threads import threads
+from ..writing import write_json
 from .histories import Histories
 from .likelihood import log_probs
 from .report import becoming, compare_predictions
@@ -56,7 +56,7 @@ class Imitation:
         with SummaryWriter(self.out / "tensorboard") as writer:
             self._train(trainer, writer, on_step)
         report = self._report(trainer)
-        (self.out / REPORT).write_text(json.dumps(report, indent=2) + "\n")
+        write_json(self.out / REPORT, report)
         save_checkpoint(self.out, trainer.best, self._card(report))
         return report
 

@@ -10,6 +10,7 @@ from gymnasium.spaces import Space
 from plures_kernels.errors import InvalidArgument
 
 from ..spaces import space_from_json, space_to_json
+from ..writing import write_json
 from .errors import LivesError
 
 CARD = "card.json"
@@ -57,7 +58,7 @@ class LivesCard:
         return cls.from_json(form, str(path))
 
     def save(self, directory: Path) -> None:
-        (directory / CARD).write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+        write_json(directory / CARD, self.to_json(), ensure_ascii=False)
 
 
 def _space(form: dict[str, Any], name: str, where: str) -> Space[Any]:

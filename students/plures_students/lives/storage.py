@@ -1,6 +1,5 @@
 """Lives on disk: a directory of `lives.parquet` and `card.json`."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 from gymnasium.spaces import Discrete, Space
 
 from ..memory import require_memory
+from ..writing import replacing
 from .card import LivesCard
 from .check import lives_from_table
 from .columns import column_names
@@ -43,11 +43,9 @@ def _require_memory(path: Path, metadata: pq.FileMetaData) -> None:
 
 
 def write_lives(directory: Path, lives: Lives) -> None:
-    """Write a data set, zstd-compressed; the table appears whole or not at all."""
-    directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{TABLE}.{os.getpid()}"
-    pq.write_table(_table(lives), temporary, compression="zstd", compression_level=19)
-    os.replace(temporary, directory / TABLE)
+    """Write a data set, zstd-compressed; each file appears whole or not at all."""
+    with replacing(directory / TABLE) as temporary:
+        pq.write_table(_table(lives), temporary, compression="zstd", compression_level=19)
     lives.card.save(directory)
 
 

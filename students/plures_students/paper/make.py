@@ -1,13 +1,13 @@
 """All units, one after the other, and the results after each, so that whoever stops it loses one training at most."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..provenance import made
+from ..writing import write_json
 from .document import write_document
 from .speed import measure_speed
 from .studies import FOLDS, STUDIES
@@ -39,7 +39,7 @@ def make_paper(
             unit.run()
     known = made("how well people are imitated", "plures paper")
     found = {**known, "format": FORMAT, **summarise([unit for unit in units if unit.is_done]), "speed": _speed(out)}
-    _write(results, found)
+    write_json(results, found, indent=1)
     write_document(document, found)
     return found
 
@@ -56,13 +56,6 @@ def _speed(out: Path) -> dict[str, Any]:
     """Measured once, for timings differ."""
     path = out / "speed.json"
     if not path.exists():
-        _write(path, measure_speed(STUDIES["bandit"]))
+        write_json(path, measure_speed(STUDIES["bandit"]), indent=1)
     measured: dict[str, Any] = json.loads(path.read_text())
     return measured
-
-
-def _write(path: Path, found: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(found, indent=1) + "\n")
-    os.replace(temporary, path)

@@ -1,7 +1,6 @@
 """The least piece of work: one student, trained on a fold with a seed, and what the people held out say of it."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ..lives import Lives, read_lives, write_lives
 from ..model import Student
 from ..provenance import made
 from ..threads import threads
+from ..writing import write_json
 from .scores import SCORES
 from .studies import Study
 
@@ -58,7 +58,7 @@ class Unit:
                 "people": SCORES[self.study.name](student, held).by_person(),
             }
             write_lives(self.directory / "copies", self._copies(student, held))
-        self._write(result)
+        write_json(self.directory / RESULT, result, indent=1)
 
     def result(self) -> dict[str, Any]:
         """What `run` found; StaleUnit when it was made otherwise than it would be now."""
@@ -82,11 +82,6 @@ class Unit:
     def _copies(self, student: Student, held: Lives) -> Lives:
         """Free copies live the held-out lives anew; their dice are the unit's own."""
         return Bandits(held).relive(student, self.study.copies, seed=1_000_000 * (self.seed + 1) + 100_000 * self.fold)
-
-    def _write(self, result: dict[str, Any]) -> None:
-        temporary = self.directory / f".{RESULT}.{os.getpid()}"
-        temporary.write_text(json.dumps(result, indent=1) + "\n")
-        os.replace(temporary, self.directory / RESULT)
 
 
 def _whole(settings: dict[str, Any]) -> dict[str, Any]:
