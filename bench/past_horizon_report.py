@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plures_students.identify.recovery_picture import figure_and_saver
+from plures_students.fidelity.picture import figure_for
 
 Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
 COLOURS = {"gated_delta": "#d1603d", "average": "#2f9e63", "context": "#3d7ad1"}
@@ -79,22 +79,23 @@ def _verdict(teacher: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 def draw_horizon(path: Path, found: dict[str, Any]) -> None:
     """Learning curves of teachers, with their bands, and of students, as a PNG."""
     rows = -(-len(found["teachers"]) // 2)
-    figure, save = figure_and_saver((8.6, 3.1 * rows))
-    for place, teacher in enumerate(found["teachers"], 1):
-        axes = figure.add_subplot(rows, 2, place)
-        low, high = band(teacher["reward"])
-        until = np.array(teacher["until"])
-        axes.fill_between(until, low, high, color=_TEACHER, alpha=0.15, linewidth=0)
-        axes.plot(until, teacher["reward"]["mean"], color=_TEACHER, linewidth=1.6, label="teacher")
-        for row in found["rows"]:
-            if row["case"] == teacher["case"]:
-                label = row["member"].replace("_", " ") if row["seed"] == 0 else None
-                axes.plot(until, row["copies_reward"]["mean"], color=COLOURS[row["member"]], linewidth=1.3, label=label)
-        axes.axvline(teacher["shown"], color="#909090", linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.set_xscale("log")
-        axes.set_title(f"{teacher['case'].replace('_', ' ')} in {teacher['world']}", fontsize=9)
-        axes.set_xlabel("step of life (dashed: where the recording ended)", fontsize=8)
-        axes.set_ylabel("reward a step", fontsize=8)
-    for axes in figure.axes:
-        axes.legend(fontsize=7)
-    save(path)
+    with figure_for(path, (8.6, 3.1 * rows)) as figure:
+        for place, teacher in enumerate(found["teachers"], 1):
+            axes = figure.add_subplot(rows, 2, place)
+            low, high = band(teacher["reward"])
+            until = np.array(teacher["until"])
+            axes.fill_between(until, low, high, color=_TEACHER, alpha=0.15, linewidth=0)
+            axes.plot(until, teacher["reward"]["mean"], color=_TEACHER, linewidth=1.6, label="teacher")
+            for row in found["rows"]:
+                if row["case"] == teacher["case"]:
+                    label = row["member"].replace("_", " ") if row["seed"] == 0 else None
+                    axes.plot(
+                        until, row["copies_reward"]["mean"], color=COLOURS[row["member"]], linewidth=1.3, label=label
+                    )
+            axes.axvline(teacher["shown"], color="#909090", linewidth=0.8, linestyle=(0, (4, 3)))
+            axes.set_xscale("log")
+            axes.set_title(f"{teacher['case'].replace('_', ' ')} in {teacher['world']}", fontsize=9)
+            axes.set_xlabel("step of life (dashed: where the recording ended)", fontsize=8)
+            axes.set_ylabel("reward a step", fontsize=8)
+        for axes in figure.axes:
+            axes.legend(fontsize=7)

@@ -1,5 +1,7 @@
 """One picture of teacher and copies."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,29 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_behaviour(path: Path, report: dict[str, Any]) -> None:
-    """Draw what `compare_lives` found as a PNG; bands and whiskers are its 95 % intervals."""
+@contextmanager
+def figure_for(path: Path, inches: tuple[float, float]) -> Iterator[Any]:
+    """A figure in the style of all, which is saved as a PNG when it is drawn."""
     # Imported here: what does not draw needs no matplotlib.
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = [_PANELS[name] for name in _PANELS if name == "run_length" or name in report["measures"]]
+    # Axes take the style in which they are made.
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 5.6), dpi=160, layout="constrained")
+        figure = Figure(figsize=inches, dpi=160, layout="constrained")
         FigureCanvasAgg(figure)
+        yield figure
+        figure.savefig(path)
+
+
+def draw_behaviour(path: Path, report: dict[str, Any]) -> None:
+    """Draw what `compare_lives` found as a PNG; bands and whiskers are its 95 % intervals."""
+    panels = [_PANELS[name] for name in _PANELS if name == "run_length" or name in report["measures"]]
+    with figure_for(path, (7.2, 5.6)) as figure:
         for place, panel in enumerate(panels, 1):
             panel(figure.add_subplot(2, 2, place), report)
         _legend(figure, report)
-        figure.savefig(path)
 
 
 def _legend(figure: Any, report: dict[str, Any]) -> None:

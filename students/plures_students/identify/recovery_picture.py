@@ -5,19 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from ..fidelity.picture import STYLE
+from ..fidelity.picture import figure_for
 
 _INK = "#d1603d"
 
 
 def draw_matrices(path: Path, report: dict[str, Any]) -> None:
     """Confusion and inversion matrix, side by side, as a PNG."""
-    figure, saved = figure_and_saver((10.4, 5.2))
     names = [name.replace("_", " ") for name in report["algorithms"]]
     titles = {"confusion": "Taken for, given what it was", "inversion": "What it was, given what it is taken for"}
-    for place, (kind, title) in enumerate(titles.items(), 1):
-        _matrix(figure.add_subplot(1, 2, place), np.array(report[kind]), names, title)
-    saved(path)
+    with figure_for(path, (10.4, 5.2)) as figure:
+        for place, (kind, title) in enumerate(titles.items(), 1):
+            _matrix(figure.add_subplot(1, 2, place), np.array(report[kind]), names, title)
 
 
 def _matrix(axes: Any, share_SF: Any, names: list[str], title: str) -> None:
@@ -37,30 +36,13 @@ def draw_parameters(path: Path, report: dict[str, Any]) -> None:
     """Every parameter as it was and as it was found, life by life, as a PNG."""
     panels = [(name, key, found) for name, many in report["parameters"].items() for key, found in many.items()]
     columns = 5
-    figure, saved = figure_and_saver((10.4, 2.1 * -(-len(panels) // columns)))
-    for place, (name, key, found) in enumerate(panels, 1):
-        axes = figure.add_subplot(-(-len(panels) // columns), columns, place)
-        both = [min(found["true"] + found["found"]), max(found["true"] + found["found"])]
-        axes.plot(both, both, color="#b0b0b0", linewidth=0.8)
-        axes.scatter(found["true"], found["found"], s=7, color=_INK, alpha=0.7, linewidths=0)
-        axes.set_title(f"{name}\n{key}".replace("_", " ") + f", r = {found['r']:.2f}", fontsize=7.5)
-    figure.supxlabel("as it was", fontsize=9)
-    figure.supylabel("as found", fontsize=9)
-    saved(path)
-
-
-def figure_and_saver(inches: tuple[float, float]) -> tuple[Any, Any]:
-    """A figure in the style of all, and what saves it."""
-    # Imported here: what does not draw needs no matplotlib.
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=inches, dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-
-    def saved(path: Path) -> None:
-        with mpl.rc_context(STYLE):
-            figure.savefig(path)
-
-    return figure, saved
+    rows = -(-len(panels) // columns)
+    with figure_for(path, (10.4, 2.1 * rows)) as figure:
+        for place, (name, key, found) in enumerate(panels, 1):
+            axes = figure.add_subplot(rows, columns, place)
+            both = [min(found["true"] + found["found"]), max(found["true"] + found["found"])]
+            axes.plot(both, both, color="#b0b0b0", linewidth=0.8)
+            axes.scatter(found["true"], found["found"], s=7, color=_INK, alpha=0.7, linewidths=0)
+            axes.set_title(f"{name}\n{key}".replace("_", " ") + f", r = {found['r']:.2f}", fontsize=7.5)
+        figure.supxlabel("as it was", fontsize=9)
+        figure.supylabel("as found", fontsize=9)

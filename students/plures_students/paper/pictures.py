@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..fidelity import draw_behaviour
-from ..fidelity.picture import COLOURS, STYLE
+from ..fidelity.picture import COLOURS, figure_for
 
 
 def draw(found: dict[str, Any]) -> dict[str, Callable[[Path], None]]:
@@ -23,14 +23,7 @@ def draw(found: dict[str, Any]) -> dict[str, Callable[[Path], None]]:
 
 def _draw_load(path: Path, studies: dict[str, Any]) -> None:
     """Learning curves by size of the set: people with their 95 % intervals, copies as lines."""
-    # Imported here: what does not draw needs no matplotlib.
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 2.9), dpi=160, layout="constrained")
-        FigureCanvasAgg(figure)
+    with figure_for(path, (9.6, 2.9)) as figure:
         for place, (study, entry) in enumerate(studies.items(), 1):
             axes = figure.add_subplot(1, len(studies), place)
             _curves(axes, entry["open_loop"])
@@ -39,7 +32,6 @@ def _draw_load(path: Path, studies: dict[str, Any]) -> None:
                 axes.set_ylabel("share of right answers")
                 handles = axes.get_legend_handles_labels()[0]
         figure.legend(handles[:2], ["people", "copies"], loc="outside lower center", ncols=2)
-        figure.savefig(path)
 
 
 def _curves(axes: Any, report: dict[str, Any]) -> None:
