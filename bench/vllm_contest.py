@@ -64,7 +64,7 @@ def measure(who: str, contestant: Contestant, agents: int, history: int) -> Row:
         seconds.append(time.perf_counter() - began)
     row = Row(who, agents, history, median(seconds), kept)
     click.echo(
-        f"{who:26} {agents:7,} agents {history:7,} tokens {row.steps_per_second:12,.0f} steps/s {row.seconds:9.4f} s"
+        f"{who:30} {agents:7,} agents {history:7,} tokens {row.steps_per_second:12,.0f} steps/s {row.seconds:9.4f} s"
     )
     return row
 
@@ -88,20 +88,27 @@ class Extent:
 def _until(budget_s: float, sizes: Sequence[int], run: Callable[[int], Row]) -> list[Row]:
     rows: list[Row] = []
     for size in sizes:
-        # Time grows with the size, so that the next one would take too long as well.
-        if rows and rows[-1].seconds * size / sizes[len(rows) - 1] > budget_s:
+        if _expected_s(rows) > budget_s:
             break
         rows.append(run(size))
     return rows
 
 
+def _expected_s(rows: Sequence[Row]) -> float:
+    """Of the next row: sizes grow evenly, so that time grows from it as it last did, where it grows at all."""
+    if not rows:
+        return 0.0
+    before = rows[-2] if len(rows) > 1 else rows[-1]
+    return rows[-1].seconds * max(1.0, rows[-1].seconds / before.seconds)
+
+
 def contest(checkpoint: Path, student: Student, extent: Extent, cached: bool) -> Iterator[list[Row]]:
     """The rows of one contestant after the other."""
     with closing(Ours(student, max(AGENTS))) as ours:
-        yield extent.rows("plures-server", ours)
+        yield extent.rows("plures-server, in process", ours)
     with closing(Vllm(checkpoint, cached=False, longest=LONGEST)) as vllm:
         yield extent.rows("vLLM, named state", Named(vllm))
-        yield extent.rows("vLLM, synced state", Named(vllm, sync=True))
+        yield extent.rows("vLLM, named state on the disk", Named(vllm, sync=True))
         yield extent.rows("vLLM, history sent again", Resent(vllm))
     if cached:
         with closing(Vllm(checkpoint, cached=True, longest=LONGEST)) as vllm:
@@ -109,7 +116,7 @@ def contest(checkpoint: Path, student: Student, extent: Extent, cached: bool) ->
 
 
 @click.command()
-@click.option("--budget", type=click.FloatRange(0, min_open=True), default=6.0, help="Seconds of the longest step.")
+@click.option("--budget", type=click.FloatRange(0, min_open=True), default=4.0, help="Seconds of the longest step.")
 @click.option("--agents", type=click.IntRange(1), default=max(AGENTS), help="At most so many.")
 @click.option("--history", type=click.IntRange(1), default=max(HISTORIES), help="Of at most so many tokens.")
 @click.option("--cached/--no-cached", default=True, help="Prefix caching too, for which vLLM starts once more.")

@@ -115,7 +115,7 @@ class Named:
         self._save = {"last": "drop", "sync": sync}
 
     def remember(self, histories: Sequence[History]) -> None:
-        wishes = [{"save": name, **self._save} for name in self._names(histories)]
+        wishes = [{"save": name, "last": "drop"} for name in self._names(histories)]
         self._vllm.ask([list(history) for history in histories], list(wishes))
 
     def step(self, histories: Sequence[History], token: int) -> int:
