@@ -7,8 +7,9 @@ import asyncio
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -42,6 +43,8 @@ class Snapshots:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
         self._folder = folder
+        self._coming_bytes: Counter[str] = Counter()
+        self._in_turn = asyncio.Lock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in folder.glob(f".*{PARTIAL}*"):
             shutil.rmtree(path)
@@ -65,8 +68,8 @@ class Snapshots:
             lambda pool: freeze_idle(pool, cohort, ordinals), lambda pool, frozen: frozen.let_go()
         )
         try:
-            await asyncio.to_thread(self.check_quota, name, frozen.bytes)
-            async with aclosing(watched(partial(snapshot_files.write, target, frozen.content))) as events:
+            writing = watched(partial(snapshot_files.write, target, frozen.content))
+            async with self.room_for(name, frozen.bytes), aclosing(writing) as events:
                 async for event in events:
                     yield event
         finally:
@@ -109,13 +112,25 @@ class Snapshots:
             done += len(shard)
             yield Progress(done * pages.page_bytes, manifest.pages * pages.page_bytes)
 
-    def check_quota(self, name: str, more_bytes: int) -> None:
-        """Raise QuotaExceeded when the tenant of a snapshot may not have so many bytes more on the disk."""
+    @asynccontextmanager
+    async def room_for(self, name: str, more_bytes: int) -> AsyncGenerator[None, None]:
+        """So many bytes of its tenant's quota, while a snapshot of that name is written; raise QuotaExceeded."""
         tenant = tenant_of(name)
+        # One after the other, each seeing what those before it were given.
+        async with self._in_turn:
+            await asyncio.to_thread(self._check_quota, tenant, more_bytes)
+            self._coming_bytes[tenant] += more_bytes
+        try:
+            yield
+        finally:
+            self._coming_bytes[tenant] -= more_bytes
+
+    def _check_quota(self, tenant: str, more_bytes: int) -> None:
         most = self._engine.pool.shares.quota(tenant).snapshot_bytes
         if most is None:
             return
         held = sum(written.bytes for written in self.list(tenant) if tenant_of(written.name) == tenant)
+        held += self._coming_bytes[tenant]
         if held + more_bytes > most:
             raise QuotaExceeded(
                 f"{more_bytes:,} bytes more are beyond the quota of tenant {tenant!r}: its snapshots take {held:,} of "

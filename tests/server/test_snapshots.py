@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from plures_server import snapshot_files
+from plures_server.access.quotas import Quota, Quotas
 from plures_server.engine import Engine
 from plures_server.errors import (
     AgentsBusy,
@@ -22,13 +23,17 @@ from plures_server.errors import (
     InvalidArgument,
     PluresError,
     PoolFull,
+    QuotaExceeded,
     StorageFailed,
     StudentMismatch,
     UnknownCohort,
     UnknownSnapshot,
     UnknownStudent,
 )
+from plures_server.freezing import freeze_idle
 from plures_server.manifest import AGENTS, pages_file
+from plures_server.names import TENANT_MARK
+from plures_server.snapshot_files import Written
 from plures_server.snapshots import Snapshots
 from safetensors.torch import load, save
 from torch import Tensor
@@ -61,6 +66,20 @@ async def crowd(engine: Engine) -> str:
     await engine.call(lambda pool: pool.retire("crowd", np.array([3])))
     cohort.reward[2] = 0.25
     return "crowd"
+
+
+async def test_snapshots_under_way_at_once_share_the_quota_of_their_tenant(
+    engine: Engine, snapshots: Snapshots, crowd: str
+) -> None:
+    frozen = await engine.call(lambda pool: freeze_idle(pool, crowd, None))
+    await engine.call(lambda pool: frozen.let_go())
+    quotas = Quotas(by_tenant={"acme": Quota(snapshot_bytes=3 * frozen.bytes // 2)})
+    await engine.call(lambda pool: pool.shares.enforce(quotas))
+    names = [f"acme{TENANT_MARK}{day}" for day in ("monday", "tuesday")]
+    found = await asyncio.gather(*(snapshots.write(crowd, name) for name in names), return_exceptions=True)
+    assert [type(one) for one in found] == [Written, QuotaExceeded]
+    snapshots.delete(names[0])
+    assert (await snapshots.write(crowd, names[1])).name == names[1]
 
 
 async def test_a_restored_cohort_is_the_one_that_was_saved(engine: Engine, snapshots: Snapshots, crowd: str) -> None:

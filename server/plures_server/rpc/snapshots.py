@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from typing import Any
 
 from plures.v1 import snapshot_pb2 as pb
@@ -61,14 +61,15 @@ class SnapshotService(snapshot_pb2_grpc.SnapshotServiceServicer):
             raise InvalidArgument("nothing was sent; the first message of an upload has the snapshot's name")
         target = self._snapshots.path(request.snapshot_id)
         with new_folder(target) as folder, closing(Incoming(folder)) as incoming:
-            promised = 0
-            while request is not None:
-                # Whoever leaves waits for what is being written: the folder is removed behind them.
-                await to_its_end(asyncio.to_thread(incoming.take, _chunk(request.chunk)))
-                if not promised and (promised := incoming.promised_bytes):
-                    await asyncio.to_thread(self._snapshots.check_quota, target.name, promised)
-                request = await anext(requests, None)
-            return await to_its_end(asyncio.to_thread(incoming.finish, target))
+            async with AsyncExitStack() as room:
+                promised = 0
+                while request is not None:
+                    # Whoever leaves waits for what is being written: the folder is removed behind them.
+                    await to_its_end(asyncio.to_thread(incoming.take, _chunk(request.chunk)))
+                    if not promised and (promised := incoming.promised_bytes):
+                        await room.enter_async_context(self._snapshots.room_for(target.name, promised))
+                    request = await anext(requests, None)
+                return await to_its_end(asyncio.to_thread(incoming.finish, target))
 
 
 def snapshot_message(written: Written) -> pb.Snapshot:
