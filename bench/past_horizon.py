@@ -60,6 +60,8 @@ class Case:
 
 
 _ROOM = DarkRoom(5, episode=15)
+_TABLE = {"layers": 1, "width": 48, "key_width": 25, "value_width": 5, "mlp_width": 64}
+"""With room for what each action is worth in each of the cells."""
 CASES = {
     "ucb1": Case(Bandit(5), Ucb1(), 100, heads=2),
     "ucb1_counted": Case(
@@ -107,10 +109,11 @@ CASES = {
         shown=2000,
         training=1000,
         rule="td",
-        sizes={"layers": 1, "width": 48, "key_width": 25, "value_width": 5, "mlp_width": 64},
+        sizes=_TABLE,
         rate=1e-2,
     ),
     "dqn": Case(_ROOM, Dqn(), 200, heads=4, lives=32, shown=400, training=400),
+    "dqn_td": Case(_ROOM, Dqn(), 200, heads=1, lives=32, shown=400, training=1000, rule="td", sizes=_TABLE, rate=1e-2),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from plures_students.fidelity.picture import figure_for
 
 Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
-COLOURS = {"gated_delta": "#d1603d", "average": "#2f9e63", "context": "#3d7ad1"}
+COLOURS = {"gated_delta": "#d1603d", "average": "#2f9e63", "td": "#8a4fbf", "context": "#3d7ad1"}
 _TEACHER = "#303030"
 
 

@@ -8,9 +8,10 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from plures_students.config import StudentConfig
 from plures_students.copies import Copies
-from plures_students.fidelity.horizon import chances, kl
-from plures_students.model import Student
+from plures_students.fidelity.horizon import beside, chances, kl
+from plures_students.model import Memory, Student
 from plures_students.starting import can_start_at_averages, can_start_at_values
+from plures_students.starting.projections import by_name
 from plures_students.teachers import Bandit, DarkRoom, QLearner, foreseen, record
 
 
@@ -52,6 +53,24 @@ def test_an_untrained_student_that_bootstraps_is_nearly_a_q_learner_whatever_its
         lapse = torch.sigmoid(torch.tensor(-1.0)).item()
         lapsing = (1 - lapse) * chances(lives) + lapse / 5
         assert kl(lapsing, foreseen(Copies(student), lives)).mean() < 0.02
+
+
+def test_with_its_teachers_rates_a_student_that_bootstraps_chooses_as_its_teacher_far_beyond() -> None:
+    world, teacher = DarkRoom(3, episode=6), QLearner(learning_rate=0.3, discount=0.9, epsilon=0.1)
+    torch.manual_seed(0)
+    student = Student(bootstrapping())
+    memory = student.memories[0]
+    assert isinstance(memory, Memory)
+    bias = by_name(memory, memory.project.bias)
+    with torch.no_grad():
+        bias["beta"][0] += math.log(0.3 / 0.7)
+        bias["discount"][0], bias["lapse"][0] = math.log(0.9 / 0.1), math.log(0.1 / 0.9)
+        for name in ("greed", "choice"):
+            memory.weights[name].fill_(1.0)
+    taught = record(world, teacher, lives=40, steps=1500, seed=0)
+    found = beside(student, teacher, world, taught, seed=1)
+    assert found.horizon == 1500
+    assert found.on_copies.mean[-1] < 0.05
 
 
 def test_an_untrained_student_that_bootstraps_goes_where_it_is_paid() -> None:
