@@ -57,7 +57,7 @@ class Ancestry:
     @property
     def held(self) -> int:
         """References to pages that are held, but for the newborn's."""
-        return int((self._holds & (self._page != NEWBORN)).sum())
+        return int((self.pages_held() != NEWBORN).sum())
 
     def pages_held(self) -> Handles:
         """An entry for each reference that is held."""
