@@ -16,6 +16,7 @@ from plures_students.identify.algorithms import ALGORITHMS
 from plures_students.identify.fitting import fit
 from plures_students.identify.misfit import FEATURES, auc, misfit, p_value
 from plures_students.identify.recovery import RecoverySettings, confusion, inversion, posterior, suspects
+from plures_students.identify.recovery_report import correlation
 from plures_students.identify.search import SearchSettings, search
 from plures_students.identify.strangers import STRANGERS
 from plures_students.teachers import Bandit, QLearner, foreseen, record
@@ -98,6 +99,11 @@ def test_teachers_are_taken_for_what_they_are():
     np.testing.assert_allclose(mass_LF.sum(axis=1), 1)
     assert np.array_equal(mass_LF.argmax(axis=1), found[0].taken_L)
     assert "thompson" not in found[0].without("thompson").fits
+
+
+def test_of_parameters_that_were_all_found_alike_no_correlation_is_told():
+    assert correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0])) is None
+    assert correlation(np.array([1.0, 2.0, 3.0]), np.array([6.0, 4.0, 2.0])) == pytest.approx(-1)
 
 
 def test_inversion_is_bayes_rule_with_an_even_prior():

@@ -65,8 +65,12 @@ def _parameters(report: dict[str, Any]) -> Table:
         table.add_column(heading, justify="right" if heading in ("r", "bias") else "left")
     for name, parameters in report["parameters"].items():
         for parameter, found in parameters.items():
-            table.add_row(name, parameter, f"{found['r']:.3f}", f"{found['bias']:+.3f}")
+            table.add_row(name, parameter, _correlation(found), f"{found['bias']:+.3f}")
     return table
+
+
+def _correlation(found: dict[str, Any]) -> str:
+    return "–" if found["r"] is None else f"{found['r']:.3f}"
 
 
 def _strangers(report: dict[str, Any]) -> Table:

@@ -43,6 +43,7 @@ def draw_parameters(path: Path, report: dict[str, Any]) -> None:
             both = [min(found["true"] + found["found"]), max(found["true"] + found["found"])]
             axes.plot(both, both, color="#b0b0b0", linewidth=0.8)
             axes.scatter(found["true"], found["found"], s=7, color=_INK, alpha=0.7, linewidths=0)
-            axes.set_title(f"{name}\n{key}".replace("_", " ") + f", r = {found['r']:.2f}", fontsize=7.5)
+            told = "" if found["r"] is None else f", r = {found['r']:.2f}"
+            axes.set_title(f"{name}\n{key}".replace("_", " ") + told, fontsize=7.5)
         figure.supxlabel("as it was", fontsize=9)
         figure.supylabel("as found", fontsize=9)

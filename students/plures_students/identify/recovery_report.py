@@ -45,13 +45,20 @@ def _parameters(one: Suspects) -> dict[str, Any]:
     found_LP = one.fits[one.name].value_GP
     return {
         parameter.name: {
-            "r": float(np.corrcoef(one.value_LP[:, i], found_LP[:, i])[0, 1]),
+            "r": correlation(one.value_LP[:, i], found_LP[:, i]),
             "bias": float((found_LP[:, i] - one.value_LP[:, i]).mean()),
             "true": one.value_LP[:, i].round(4).tolist(),
             "found": found_LP[:, i].round(4).tolist(),
         }
         for i, parameter in enumerate(one.algorithm.parameters)
     }
+
+
+def correlation(true_L: Real, found_L: Real) -> float | None:
+    """Pearson's; None where one of them does not vary."""
+    if min(np.ptp(true_L), np.ptp(found_L)) == 0:
+        return None
+    return float(np.corrcoef(true_L, found_L)[0, 1])
 
 
 def _counterfactual(one: Suspects, world: World) -> dict[str, Any]:
