@@ -7,8 +7,10 @@ A table stands between `<!-- name -->` and `<!-- end -->`; whatever was there is
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from past_horizon_report import draw_horizon, horizon_table, verdicts
@@ -84,21 +86,37 @@ def recovery_outside() -> str:
 
 
 def seeds() -> str:
+    """A row a teacher and member: means over the trainings, and what lives' intervals span in any of them."""
+    trainings: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in result("seeds")["rows"]:
+        for member in row["members"]:
+            trainings[row["teacher"], member["member"]].append(member)
+    ranked = sorted(trainings.items(), key=lambda entry: (entry[0][0], _mean_behind(entry[1])))
     rows = [
         (
-            f"{row['teacher'].replace('_', ' ')}, {row.get('seed', 0)}: {member['member'].replace('_', ' ')}",
-            f"{member['nll']:.4f}",
-            "{mean:.4f} ({low:.4f}, {high:.4f})".format(**member["behind_best"]),
-            f"{member['share']['mean']:.2f}",
-            f"{member['parameters']:,}",
-            "" if member["state_bytes"] is None else f"{member['state_bytes']:,}",
+            f"{teacher}: {name}".replace("_", " "),
+            f"{fmean(member['nll'] for member in members):.4f}",
+            f"{_mean_behind(members):.4f}",
+            "{:.4f} to {:.4f}".format(
+                min(member["behind_best"]["low"] for member in members),
+                max(member["behind_best"]["high"] for member in members),
+            ),
+            _apart([f"{member['behind_best']['mean']:.4f}" for member in members]),
+            f"{members[0]['parameters']:,}",
+            "" if members[0]["state_bytes"] is None else f"{members[0]['state_bytes']:,}",
         )
-        for row in result("seeds")["rows"]
-        for member in row["members"]
+        for (teacher, name), members in ranked
     ]
-    return table(
-        ["teacher, training seed: member", "nll", "behind the best (95 %)", "share", "parameters", "state, bytes"], rows
-    )
+    heads = "nll", "behind the best", "95 % of lives' means", "trainings", "parameters", "state, bytes"
+    return table(["teacher: member", *heads], rows)
+
+
+def _apart(values: Sequence[str]) -> str:
+    return " ".join(values if len(set(values)) > 1 else values[:1])
+
+
+def _mean_behind(members: Sequence[dict[str, Any]]) -> float:
+    return fmean(member["behind_best"]["mean"] for member in members)
 
 
 def horizon() -> str:
