@@ -6,7 +6,7 @@ from plures_students.identify.misfit import FEATURES
 HINT = "run `python bench/pages.py`"
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("place", [0, 1, 2])
 def test_tables_say_what_was_measured(pages, place):
     text = pages.PAGES[place].read_text()
     assert text.count("<!-- end -->") >= 1
