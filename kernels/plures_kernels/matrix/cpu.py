@@ -13,19 +13,22 @@ import torch
 from numba import boolean, int64, njit, prange, types, void
 from torch import Tensor
 
+from ..memory import empty_pages
 from ..rows import NEAR, rows_at_a_time
-from ..simd import at, fingerprint, form_of, reserve, slot_at, state_at, store, view, view_type, zeros
+from ..simd import FLOAT_BYTES, at, fingerprint, form_of, reserve, slot_at, state_at, store, view, view_type, zeros
 from ..spec import Inputs
-from . import token
+from . import token as token_file
 from .form import Decay, Form
 from .layout import dense_heads, factors, views
 from .token import advance, take
 
-# Floats of a state up to which it pays to ask for the next one even if that follows in memory: longer ones come by
+# Key channels up to which it pays to ask for the next states even if they follow in memory: longer ones come by
 # themselves.
-SHORT = 16 * 16
-# Rows that are worked on at a time.
-MOST_ROWS = 4
+SHORT = 16
+# Heads that a thread takes on at once.
+GROUP = 16
+# How many heads ahead a state is asked for.
+AHEAD = 2
 
 
 def step(
@@ -41,9 +44,9 @@ def step(
     inputs = dense_heads(form, inputs)
     q_BHK, k_BHJK, v_BHJV, *_ = inputs
     (B, H, K), V, J = q_BHK.shape, v_BHJV.size(-1), k_BHJK.size(2) if form.inner else 1
-    y_BHV = q_BHK.new_empty(B, H, V)
+    y_BHV = empty_pages(B, H, V)
     read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
-    kernel = step_kernel(form, form_of(pool_NHS, noise_B), J, K, min(MOST_ROWS, rows_at_a_time(V, K)))
+    kernel = step_kernel(form, form_of(pool_NHS, noise_B), J, K, rows_at_a_time(V, K))
     # Without noise nobody looks at it.
     tensors = pool_NHS, read_B, write_B, write_B if noise_B is None else noise_B, y_BHV
     kernel(B, H, V, normalize, views(form, 1, inputs), *map(view, tensors))
@@ -53,9 +56,10 @@ def step(
 @cache
 def step_kernel(form: Form, state: str, J: int, K: int, R: int) -> Callable[..., None]:
     """The step on pools of a form of states, compiled for J keys of K channels."""
-    sources = fingerprint(__file__, token.__file__)
+    sources = fingerprint(__file__, token_file.__file__)
     decays, corrects = form.decay is not Decay.NONE, form.corrects
     D, room = factors(form, K), J * K
+    both, short = 2 * room, K <= SHORT
     inputs, rows, slots = types.UniTuple(view_type(2), 5), view_type(3), view_type(1)  # type: ignore[no-untyped-call]
 
     @njit(
@@ -70,25 +74,44 @@ def step_kernel(form: Form, state: str, J: int, K: int, R: int) -> Callable[...,
         q_BHK, k_BHJK, v_BHJV, log_decay_BHD, beta_BHJ = inputs
         S = V * K
         dense = pool_NHS[1] == H * S
-        for cell in prange(B * H):
-            b, h = divmod(np.int64(cell), H)
-            read, write = slot_at(read_B, b), slot_at(write_B, b)
-            if write < 0:
-                for i in range(0, V, R):
-                    store(at(y_BHV, b, h, i), 0, zeros(1, R))
-                continue
-            tile = zeros(R, K)
-            told = take(
-                at(q_BHK, b, h), at(k_BHJK, b, h), at(v_BHJV, b, h), at(log_decay_BHD, b, h), at(beta_BHJ, b, h),
-                reserve(room), normalize, decays, J, tile, zeros(1, D),
-            )  # fmt: skip
-            following = slot_at(read_B, min(b + 1, B - 1))
-            # States that follow one another in memory come by themselves.
-            asks = S <= NEAR and not (dense and following == read + 1)
-            noise = slot_at(noise_B, b)
-            advance(
-                told, state_at(state, pool_NHS, read, h, S, noise), state_at(state, pool_NHS, write, h, S, noise),
-                state_at(state, pool_NHS, following, h, S, noise), asks, at(y_BHV, b, h), V, corrects, J, tile,
-            )  # fmt: skip
+        for group in prange((B * H + GROUP - 1) // GROUP):
+            tile, some = zeros(R, K), zeros(1, D)
+            first = np.int64(group) * GROUP
+            end = min(first + GROUP, B * H)
+            parts = q_BHK, k_BHJK, v_BHJV, log_decay_BHD, beta_BHJ
+            # Two tokens at a time: one is got ready while the one before it is still being worked on.
+            rooms = reserve(both)
+            soon = told_at(parts, first, H, rooms, normalize, decays, J, tile, some)
+            for cell in range(first, end):
+                token = soon
+                following = rooms + ((cell - first + 1) & 1) * room * FLOAT_BYTES
+                soon = told_at(parts, min(cell + 1, end - 1), H, following, normalize, decays, J, tile, some)
+                b, h = divmod(cell, H)
+                read, write = slot_at(read_B, b), slot_at(write_B, b)
+                if write < 0:
+                    for i in range(0, V, R):
+                        store(at(y_BHV, b, h, i), 0, zeros(1, R))
+                    continue
+                b_ahead, h_ahead = divmod(min(cell + AHEAD, B * H - 1), H)
+                ahead = slot_at(read_B, b_ahead)
+                asks = short or (S <= NEAR and not (dense and ahead == read + b_ahead - b))
+                noise = slot_at(noise_B, b)
+                advance(
+                    token, state_at(state, pool_NHS, read, h, S, noise), state_at(state, pool_NHS, write, h, S, noise),
+                    state_at(state, pool_NHS, ahead, h_ahead, S, noise), asks, at(y_BHV, b, h), V, corrects, J, tile,
+                )  # fmt: skip
 
     return kernel
+
+
+@njit(forceinline=True)
+def told_at(
+    inputs: Any, cell: Any, H: Any, room: Any, normalize: bool, decays: bool, steps: int, tile: Any, factors: Any
+) -> Any:
+    """The token of a head, counted through the rows."""
+    q_BHK, k_BHJK, v_BHJV, log_decay_BHD, beta_BHJ = inputs
+    b, h = divmod(cell, H)
+    return take(
+        at(q_BHK, b, h), at(k_BHJK, b, h), at(v_BHJV, b, h), at(log_decay_BHD, b, h), at(beta_BHJ, b, h), room,
+        normalize, decays, steps, tile, factors,
+    )  # fmt: skip
