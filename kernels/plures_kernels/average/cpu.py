@@ -10,6 +10,7 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
+from ..memory import empty_pages
 from ..norm import unit
 from ..spec import Inputs
 from .naive import LEAST, written
@@ -24,7 +25,7 @@ def step(
     q_BHK, k_BHK, v_BHV, beta_BH, doubt_HVK, prior_HK = inputs
     if normalize:
         q_BHK, k_BHK = unit(q_BHK), unit(k_BHK)
-    y_BHV = torch.empty(v_BHV.shape)
+    y_BHV = empty_pages(*v_BHV.shape)
     tensors = pool_NHS, q_BHK, written(k_BHK, beta_BH), v_BHV, doubt_HVK, prior_HK
     slots = read_B.to(torch.int64), write_B.to(torch.int64)
     _step(*(x.detach().numpy() for x in (*tensors, *slots, y_BHV)))

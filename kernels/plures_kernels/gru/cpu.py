@@ -14,6 +14,7 @@ import torch
 from numba import int64, njit, prange, void
 from torch import Tensor
 
+from ..memory import empty_pages
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -51,7 +52,7 @@ def step(
     """As `Rule.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
     *tokens, bias_HV = *inputs[:3], inputs[6]
     B, H, V = tokens[0].shape
-    y_BHV = tokens[0].new_empty(B, H, V)
+    y_BHV = empty_pages(B, H, V)
     read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
     # Without noise nobody looks at it.
     slots = read_B, write_B, write_B if noise_B is None else noise_B

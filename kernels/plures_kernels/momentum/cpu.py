@@ -15,6 +15,7 @@ from numba import boolean, int64, njit, prange, void
 from torch import Tensor
 
 from ..directions import query_and_key
+from ..memory import empty_pages
 from ..rows import NEAR, rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
@@ -48,7 +49,7 @@ def step(
     """As `Rule.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
     _, k_BHK, v_BHV, *_ = inputs
     (B, H, V), K = v_BHV.shape, k_BHK.size(-1)
-    y_BHV = v_BHV.new_empty(v_BHV.shape)
+    y_BHV = empty_pages(B, H, V)
     read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
     # Without noise nobody looks at it.
     tensors = pool_NHS, *inputs, read_B, write_B, write_B if noise_B is None else noise_B, y_BHV

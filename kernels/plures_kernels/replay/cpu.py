@@ -18,6 +18,7 @@ from numba import boolean, get_num_threads, get_thread_id, int64, njit, prange, 
 from torch import Tensor
 
 from ..directions import ONE, query_and_key
+from ..memory import empty_pages
 from ..rows import rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
@@ -48,7 +49,7 @@ def step(factors: Factors, slot_B: Tensor, tokens: Tokens, base: Base | None, no
     """As `Replay.step`: the same bits for a row whatever else is in the batch."""
     (B, H, V), K, G = tokens.v_BHV.shape, tokens.k_BHK.size(-1), tokens.log_decay_BHG.size(-1)
     mode, states_MHXX, index_B = _start(base, H, V, K, slot_B)
-    y_BHV = tokens.v_BHV.new_empty(B, H, V)
+    y_BHV = empty_pages(B, H, V)
     scratch_PX = y_BHV.new_empty(get_num_threads(), 2 * (K + V))
     tensors = *factors.tensors, slot_B.to(torch.int64), *tokens, states_MHXX, index_B, y_BHV, scratch_PX
     step_kernel(K, V, G, rows_at_a_time(V, K))(B, H, factors.window, normalize, mode, *map(view, tensors))

@@ -13,6 +13,7 @@ import torch
 from numba import int64, njit, prange, void
 from torch import Tensor
 
+from ..memory import empty_pages
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -48,7 +49,7 @@ def step(
     """As `Rule.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
     *tokens, decay_HV = inputs
     B, H, V = tokens[0].shape
-    y_BHV = tokens[0].new_empty(B, H, V)
+    y_BHV = empty_pages(B, H, V)
     read_B, write_B = read_B.to(torch.int64), write_B.to(torch.int64)
     # Without noise nobody looks at it.
     tensors = pool_NHS, *tokens, most(decay_HV), read_B, write_B, write_B if noise_B is None else noise_B, y_BHV

@@ -12,6 +12,7 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
+from ..memory import empty_pages
 from ..spec import Inputs
 from .naive import LEAST
 
@@ -23,7 +24,7 @@ def step(
 ) -> Tensor:
     """As `Rule.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
     k_BHK, v_BHV, beta_BHV, *gates, greed_H, choice_H = inputs
-    y_BHV = torch.empty(v_BHV.shape)
+    y_BHV = empty_pages(*v_BHV.shape)
     tensors = pool_NHS, k_BHK, v_BHV, beta_BHV, torch.stack(gates, dim=-1), greed_H.exp(), choice_H.exp()
     slots = read_B.to(torch.int64), write_B.to(torch.int64)
     _step(*(x.detach().numpy() for x in (*tensors, *slots, y_BHV)))

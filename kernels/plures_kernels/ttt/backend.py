@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..memory import empty_pages
 from ..simd import form_of, view
 from ..spec import Inputs
 from . import AFFINE, TOKENS
@@ -37,7 +38,7 @@ class Memory:
         """As `Rule.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
         tokens, start, affine = parted(inputs)
         B, H, V = tokens[0].shape
-        y_BHV = tokens[0].new_empty(B, H, V)
+        y_BHV = empty_pages(B, H, V)
         slots = read_B.to(torch.int64), write_B.to(torch.int64)
         # Without noise nobody looks at it.
         noise_B = slots[1] if noise_B is None else noise_B
