@@ -76,8 +76,8 @@ def step_kernel(form: Form, state: str, J: int, K: int, R: int) -> Callable[...,
         dense = pool_NHS[1] == H * S
         for group in prange((B * H + GROUP - 1) // GROUP):
             tile, some = zeros(R, K), zeros(1, D)
-            first = np.int64(group) * GROUP
-            end = min(first + GROUP, B * H)
+            first: Any = np.int64(group) * GROUP
+            end: Any = min(first + GROUP, B * H)
             parts = q_BHK, k_BHJK, v_BHJV, log_decay_BHD, beta_BHJ
             # Two tokens at a time: one is got ready while the one before it is still being worked on.
             rooms = reserve(both)
