@@ -23,7 +23,8 @@ def step(
     pool_NHS: Tensor, inputs: Inputs, read_B: Tensor, write_B: Tensor, noise_B: Tensor | None, normalize: bool
 ) -> Tensor:
     """As `Rule.step`: the same bits for a row whatever else is in the batch, and as a scan of one token."""
-    k_BHK, v_BHV, beta_BHV, *gates, greed_H, choice_H = inputs
+    # Of one layout, so that one kernel does for all.
+    k_BHK, v_BHV, beta_BHV, *gates, greed_H, choice_H = (x.contiguous() for x in inputs)
     y_BHV = empty_pages(*v_BHV.shape)
     tensors = pool_NHS, k_BHK, v_BHV, beta_BHV, torch.stack(gates, dim=-1), greed_H.exp(), choice_H.exp()
     slots = read_B.to(torch.int64), write_B.to(torch.int64)
