@@ -76,15 +76,15 @@ class Vllm:
             enforce_eager=True, max_model_len=longest, max_num_seqs=256, enable_prefix_caching=cached, **ways,
         )  # fmt: skip
 
-    def ask(self, prompts: Sequence[list[int]], wishes: Sequence[dict[str, Any] | None]) -> list[Any]:
+    def ask(self, prompts: Sequence[list[int]], transfers: Sequence[dict[str, Any] | None]) -> list[Any]:
         from vllm import SamplingParams
 
         params = [
             SamplingParams(
                 temperature=0, max_tokens=1, ignore_eos=True, detokenize=False,
-                extra_args=None if wish is None else {"kv_transfer_params": wish},
+                extra_args=None if transfer is None else {"kv_transfer_params": transfer},
             )
-            for wish in wishes
+            for transfer in transfers
         ]  # fmt: skip
         return list(self._llm.generate([{"prompt_token_ids": prompt} for prompt in prompts], params, use_tqdm=False))
 
@@ -115,12 +115,12 @@ class Named:
         self._save = {"last": "drop", "sync": sync}
 
     def remember(self, histories: Sequence[History]) -> None:
-        wishes = [{"save": name, "last": "drop"} for name in self._names(histories)]
-        self._vllm.ask([list(history) for history in histories], list(wishes))
+        transfers = [{"save": name, "last": "drop"} for name in self._names(histories)]
+        self._vllm.ask([list(history) for history in histories], list(transfers))
 
     def step(self, histories: Sequence[History], token: int) -> int:
-        wishes = [{"load": name, "save": name, **self._save} for name in self._names(histories)]
-        self._vllm.ask([[token]] * len(histories), wishes)
+        transfers = [{"load": name, "save": name, **self._save} for name in self._names(histories)]
+        self._vllm.ask([[token]] * len(histories), transfers)
         return len(histories[0])
 
     def _names(self, histories: Sequence[History]) -> list[str]:

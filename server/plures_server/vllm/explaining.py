@@ -7,7 +7,7 @@ from typing import Any
 from plures_kernels.errors import InvalidArgument, PluresError
 
 from .states.folder import StateFolder
-from .states.orders import Wish
+from .states.orders import TransferParams
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -29,20 +29,20 @@ class Explaining:
             return
         body = await _body(receive)
         try:
-            wish = _wish(body)
+            asked = _asked(body)
         except InvalidArgument as error:
             await self.answer(error)(scope, receive, send)
             return
-        answering = _Answering(send, lambda: self._why(wish))
+        answering = _Answering(send, lambda: self._why(asked))
         await self.app(scope, _again(body, receive), answering.send)
         if answering.why is not None:
             await self.answer(answering.why)(scope, receive, send)
 
-    def _why(self, wish: Wish) -> PluresError | None:
+    def _why(self, asked: TransferParams) -> PluresError | None:
         folder = self.folder()
         try:
-            if folder is not None and wish.load is not None:
-                folder.load(wish.load)
+            if folder is not None and asked.load is not None:
+                folder.load(asked.load)
         except PluresError as error:
             return error
         return None
@@ -81,15 +81,15 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _wish(body: bytes) -> Wish:
+def _asked(body: bytes) -> TransferParams:
     try:
         form = json.loads(body)
     except ValueError:
-        return Wish()  # vLLM says what is wrong with it
+        return TransferParams()  # vLLM says what is wrong with it
     params = form.get("kv_transfer_params") if isinstance(form, dict) else None
     if params is not None and not isinstance(params, dict):
         raise InvalidArgument(f"kv_transfer_params is an object, not {params!r}")
-    wish = Wish.of(params)
-    if wish.save is not None and (form.get("n") or 1) > 1:
-        raise InvalidArgument(f"n {form['n']} answers cannot all be saved as {wish.save!r}; ask for one, then fork")
-    return wish
+    asked = TransferParams.of(params)
+    if asked.save is not None and (form.get("n") or 1) > 1:
+        raise InvalidArgument(f"n {form['n']} answers cannot all be saved as {asked.save!r}; ask for one, then fork")
+    return asked

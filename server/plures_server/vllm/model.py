@@ -7,6 +7,7 @@ S floats of a head's state.
 from collections.abc import Iterable, Iterator
 
 import torch
+from plures_students.checkpoint import WEIGHTS
 from plures_students.config import StudentConfig
 from plures_students.model import Student
 from plures_students.tokens import embed_tokens
@@ -47,6 +48,9 @@ class Pages(nn.Module, MambaBase):
 
 class PluresStudentForCausalLM(nn.Module, HasInnerState, IsAttentionFree, SupportsMambaPrefixCaching):
     """Tokens in, tokens out: the slow weights of a checkpoint, run by vLLM."""
+
+    # vLLM would read all safetensors, and `plures imitate` leaves those of the training beside.
+    allow_patterns_overrides = (WEIGHTS,)
 
     @classmethod
     def get_mamba_state_dtype_from_config(cls, vllm_config: VllmConfig) -> Dtypes:

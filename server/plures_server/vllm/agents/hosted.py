@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gymnasium.spaces import Discrete
-from plures_students.checkpoint import CARD
+from plures_students.checkpoint import CARD, WEIGHTS
 from plures_students.spaces import space_to_json
 
 from ...students import Hosted
@@ -78,7 +78,7 @@ def read_card(model: str) -> dict[str, Any]:
 
 def count_parameters(model: str) -> int:
     """Of the safetensors in a folder; 0 where there are none."""
-    return sum(map(_numbers_in, Path(model).glob("*.safetensors")))
+    return sum(map(_numbers_in, Path(model).glob(WEIGHTS if is_student(model) else "*.safetensors")))
 
 
 def _numbers_in(file: Path) -> int:

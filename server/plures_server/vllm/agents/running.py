@@ -33,8 +33,8 @@ class Call:
     params: dict[str, Any]
 
     def sampling(self) -> SamplingParams:
-        wish = {"save": self.save, "last": "drop"} | ({} if self.load is None else {"load": self.load})
-        return SamplingParams(**self.params, extra_args={"kv_transfer_params": wish})
+        params = {"save": self.save, "last": "drop"} | ({} if self.load is None else {"load": self.load})
+        return SamplingParams(**self.params, extra_args={"kv_transfer_params": params})
 
 
 READ: dict[str, Any] = {

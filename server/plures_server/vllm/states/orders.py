@@ -14,7 +14,7 @@ _KEYS = ("load", "save", "last", "sync")
 
 
 @dataclass(frozen=True)
-class Wish:
+class TransferParams:
     """A request's kv_transfer_params: go on from `load`, leave the state under `save`.
 
     keeps_last: whether the token that was sampled last belongs to the saved history; not when a call was to read alone.
@@ -27,7 +27,7 @@ class Wish:
     syncs: bool = False
 
     @classmethod
-    def of(cls, params: Mapping[str, Any] | None) -> "Wish":
+    def of(cls, params: Mapping[str, Any] | None) -> "TransferParams":
         """InvalidArgument: an entry that is not known, or no name."""
         params = params or {}
         if unknown := set(params) - set(_KEYS):

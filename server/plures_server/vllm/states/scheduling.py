@@ -8,7 +8,7 @@ from plures_kernels.errors import InvalidArgument, PluresError
 
 from .errors import UnknownState
 from .folder import StateFolder, require_model
-from .orders import Load, Orders, Outcomes, Refuse, Save, Wish
+from .orders import Load, Orders, Outcomes, Refuse, Save, TransferParams
 from .state_file import Facts
 
 log = logging.getLogger("vllm.plures")
@@ -42,10 +42,10 @@ class Scheduling:
         request.skip_reading_prefix_cache = False
         known = self._bases.get(request.request_id)
         if known is None:
-            wish = _wish(request)
-            if isinstance(wish, Wish) and self._is_being_saved(wish.load):
+            asked = _asked(request)
+            if isinstance(asked, TransferParams) and self._is_being_saved(asked.load):
                 return None
-            known = self._admit(request, wish)
+            known = self._admit(request, asked)
             self._bases[request.request_id] = known
         if known.facts is None and known.why is None:
             return 0
@@ -57,23 +57,23 @@ class Scheduling:
         if base.why is not None:
             self._orders.refusals.append(Refuse(request.request_id, base.why))
         elif base.facts is not None:
-            load = Wish.of(request.kv_transfer_params).load
+            load = TransferParams.of(request.kv_transfer_params).load
             assert load is not None
             self._orders.loads.append(Load(request.request_id, load, base.facts.version, block))
 
     def finished(self, request: Any, block: int | None) -> tuple[bool, dict[str, Any] | None]:
         """Whether the block must be kept until its state is copied, and what the caller is told."""
-        base, wish = self._bases.pop(request.request_id, None), _wish(request)
-        if base is None or base.why is not None or not isinstance(wish, Wish) or wish.save is None:
+        base, asked = self._bases.pop(request.request_id, None), _asked(request)
+        if base is None or base.why is not None or not isinstance(asked, TransferParams) or asked.save is None:
             return False, None
-        facts = self._facts(request, base, wish)
+        facts = self._facts(request, base, asked)
         if facts is None or block is None:
             return False, None
-        save = Save(request.request_id, wish.save, facts, block, wish.syncs)
+        save = Save(request.request_id, asked.save, facts, block, asked.syncs)
         self._orders.saves.append(save)
         self._saving[facts.version] = save
         read = {"tokens": facts.tokens, "pending": list(facts.pending), "version": facts.version}
-        return True, {"saved": wish.save, **read}
+        return True, {"saved": asked.save, **read}
 
     def take_orders(self) -> Orders:
         orders, self._orders = self._orders, Orders()
@@ -87,17 +87,17 @@ class Scheduling:
                 log.error("state %s was not saved: %s", name, failure)
                 self._broken[name] = failure
 
-    def _admit(self, request: Any, wish: Wish | PluresError) -> Base:
+    def _admit(self, request: Any, asked: TransferParams | PluresError) -> Base:
         """Look the state up and put what it has yet to read before the prompt."""
         try:
-            if isinstance(wish, PluresError):
-                raise wish
-            _require_plain(request, wish)
-            if wish.save is not None:
+            if isinstance(asked, PluresError):
+                raise asked
+            _require_plain(request, asked)
+            if asked.save is not None:
                 self._folder.require_room(self._page_bytes * (1 + len(self._saving)))
-            if wish.load is None:
+            if asked.load is None:
                 return Base()
-            facts = self._facts_of(wish.load)
+            facts = self._facts_of(asked.load)
             _prepend(request, [PLACEHOLDER, *facts.pending], self._longest)
         except PluresError as error:
             log.warning("request %s fails: %s", request.request_id, error)
@@ -115,38 +115,38 @@ class Scheduling:
         waiting = any(save.name == name for save in self._saving.values())
         return name is not None and waiting
 
-    def _facts(self, request: Any, base: Base, wish: Wish) -> Facts | None:
+    def _facts(self, request: Any, base: Base, asked: TransferParams) -> Facts | None:
         """What there will be to know of the state in the request's block; None when it has none worth keeping."""
         stopped = request.get_finished_reason()
         if str(stopped) not in ("stop", "length") or request.num_computed_tokens > request.num_tokens:
             return None
         before = 0 if base.facts is None else base.facts.tokens - 1  # less the placeholder
         unread = list(request.all_token_ids)[request.num_computed_tokens :]
-        if not unread and not wish.keeps_last:
+        if not unread and not asked.keeps_last:
             log.warning("request %s had read its last token when it ended; it is kept", request.request_id)
-        pending = tuple(unread) if wish.keeps_last else tuple(unread[:-1])
+        pending = tuple(unread) if asked.keeps_last else tuple(unread[:-1])
         return Facts(self._model, before + request.num_computed_tokens, pending).renewed()
 
 
-def _wish(request: Any) -> Wish | PluresError:
+def _asked(request: Any) -> TransferParams | PluresError:
     try:
-        return Wish.of(request.kv_transfer_params)
+        return TransferParams.of(request.kv_transfer_params)
     except InvalidArgument as error:
         return error
 
 
-def _require_plain(request: Any, wish: Wish) -> None:
+def _require_plain(request: Any, asked: TransferParams) -> None:
     params = request.sampling_params
-    if wish.load is None and wish.save is None:
+    if asked.load is None and asked.save is None:
         return
     if request.prompt_token_ids is None or params is None:
         raise InvalidArgument("named states are for prompts of tokens or text that is to be generated from")
-    if wish.save is not None and params.stop:
+    if asked.save is not None and params.stop:
         raise InvalidArgument(
             f"save and the stop strings {params.stop} do not go together: by the time that they are seen, the model "
             "has gone on; use stop_token_ids, or max_tokens"
         )
-    if wish.load is not None and params.prompt_logprobs is not None:
+    if asked.load is not None and params.prompt_logprobs is not None:
         raise InvalidArgument("prompt_logprobs cannot be told of a prompt that goes on from a state; leave it out")
 
 
