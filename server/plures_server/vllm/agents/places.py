@@ -1,4 +1,6 @@
-"""Pages as named states: a page's handle is in its state's name, and what is read and written is a file.
+"""Pages as named states: what is read and written is a file, named by a page's handle and how often it was vacated.
+
+So a state whose page was vacated while it was being saved takes nobody's place.
 
 Shapes: B rows of a wave, N pages, F floats of a page.
 """
@@ -6,6 +8,7 @@ Shapes: B rows of a wave, N pages, F floats of a page.
 import contextlib
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -64,6 +67,7 @@ class NamedPlaces:
         self.hot_NF = torch.zeros(1, 1).expand(capacity, layout.page_floats)
         self._folder, self._layout, self._require_alive = folder, layout, require_alive
         self._versions: dict[int, str] = {}
+        self._vacated: Counter[int] = Counter()
         for name in folder.names():
             if name.startswith(MARK):
                 folder.delete(name, durable=False)  # of agents that ended with an earlier server
@@ -74,6 +78,14 @@ class NamedPlaces:
     def bring(self, read_B: Handles, write_B: Handles) -> tuple[Slots, Slots]:
         return read_B, write_B
 
+    def name(self, handle: int) -> str:
+        """The name of a page's state."""
+        return f"{MARK}{handle}-{self._vacated[handle]}"
+
+    def names(self, handles: list[int]) -> list[str | None]:
+        """The states to go on from; None for the newborn, who have none."""
+        return [None if handle == NEWBORN else self.name(handle) for handle in handles]
+
     def written(self, handle: int, version: str) -> None:
         """A call has left this version of a page's state; it will be published in a moment."""
         self._versions[handle] = version
@@ -82,7 +94,8 @@ class NamedPlaces:
         for handle in handles.tolist():
             self._versions.pop(handle, None)
             with contextlib.suppress(UnknownState):  # its state was never saved
-                self._folder.delete(page_name(handle), durable=False)
+                self._folder.delete(self.name(handle), durable=False)
+            self._vacated[handle] += 1
 
     def get(self, handles: Handles) -> Tensor:
         return torch.stack([self._page(handle) for handle in handles.tolist()] or [self._page(NEWBORN)])[: len(handles)]
@@ -90,7 +103,7 @@ class NamedPlaces:
     def put(self, handles: Handles, states_NF: Tensor) -> None:
         for handle, page_F in zip(handles.tolist(), states_NF.cpu(), strict=True):
             state = self._layout.state(page_F)
-            self._folder.save(page_name(handle), state, durable=False)
+            self._folder.save(self.name(handle), state, durable=False)
             self._versions[handle] = state.facts.version
 
     def usage(self, used: int) -> list[TierUsage]:
@@ -104,7 +117,7 @@ class NamedPlaces:
         if handle == NEWBORN:
             return torch.zeros(self.hot_NF.shape[1])
         return self._layout.flat(
-            published(self._folder, page_name(handle), self._versions[handle], self._require_alive)
+            published(self._folder, self.name(handle), self._versions[handle], self._require_alive)
         )
 
 
@@ -119,13 +132,3 @@ def published(folder: StateFolder, name: str, version: str, require_alive: Calla
         # Only the files tell.
         time.sleep(LOOK_SECONDS)
     raise StorageFailed(f"vLLM has not saved state {name!r} in {PUBLISHED_SECONDS:g} s; its log says why")
-
-
-def page_name(handle: int) -> str:
-    """The name of a page's state."""
-    return f"{MARK}{handle}"
-
-
-def named(handles: list[int]) -> list[str | None]:
-    """The states to go on from; None for the newborn, who have none."""
-    return [None if handle == NEWBORN else page_name(handle) for handle in handles]

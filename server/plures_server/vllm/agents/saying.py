@@ -13,7 +13,7 @@ from ...pages import Turnover
 from ...pool import Pool
 from ...speech import MAX_SPEAKERS, Piece, SayRequest
 from ...wave import agent_seeds
-from .places import NamedPlaces, named, page_name
+from .places import NamedPlaces
 from .running import READ, Call, Running
 
 SAYING_STREAM = 3
@@ -79,7 +79,7 @@ class Speakers:
 
     def _begin(self, prompt: Sequence[int], params: dict[str, Any]) -> None:
         self._read = len(prompt)
-        pages = zip(named(self._turnover.read.tolist()), self._written(), strict=True)
+        pages = zip(self._places.names(self._turnover.read.tolist()), self._written(), strict=True)
         for row, ((load, save), seed) in enumerate(zip(pages, _seeds(self._cohort, self._ordinals), strict=True)):
             self._row[self._running.begin(Call(prompt, load, save, {**params, "seed": seed}))] = row
 
@@ -100,18 +100,21 @@ class Speakers:
         """vLLM has not read what it said last."""
         for row, (state, said) in enumerate(zip(self._written(), self._said, strict=True)):
             self._row[self._running.begin(Call(said[-1:], state, state, READ))] = row
-        places = self._pages.places
-        assert isinstance(places, NamedPlaces)
         while self._row:
             for key, row in list(self._row.items()):
                 if (taken := self._running.take(key)).done:
                     del self._row[key]
-                    places.written(int(self._turnover.write[row]), taken.version)
+                    self._places.written(int(self._turnover.write[row]), taken.version)
             self._running.step()
             yield
 
     def _written(self) -> list[str]:
-        return [page_name(handle) for handle in self._turnover.write.tolist()]
+        return [self._places.name(handle) for handle in self._turnover.write.tolist()]
+
+    @property
+    def _places(self) -> NamedPlaces:
+        assert isinstance(self._pages.places, NamedPlaces)
+        return self._pages.places
 
 
 def _prompt(running: Running, request: SayRequest) -> Sequence[int]:

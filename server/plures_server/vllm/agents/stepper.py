@@ -18,7 +18,7 @@ from ...stepper import Stepper
 from ...students import Hosted
 from ...telemetry.meter import Meters
 from ...wave import Wave
-from .places import NamedPlaces, named, page_name
+from .places import NamedPlaces
 from .running import READ, Call, Pending, Running
 from .saying import Speakers
 
@@ -49,8 +49,8 @@ class VllmStepper(Stepper):
         read, write = wave.read.tolist(), wave.write.tolist()
         params = {**READ, "logprobs": -1, "flat_logprobs": True}
         calls = [
-            Call([token], load, page_name(to), params)
-            for token, load, to in zip(observation.tolist(), named(read), write, strict=True)
+            Call([token], load, self.places.name(to), params)
+            for token, load, to in zip(observation.tolist(), self.places.names(read), write, strict=True)
         ]
         answers = self.running.ask(calls)
         for to, answer in zip(write, answers, strict=True):
