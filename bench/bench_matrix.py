@@ -1,8 +1,9 @@
 """The rules whose memory is a matrix or two a head, on the CPU: each step by the bandwidth, each scan by its loop.
 
-A step can at best read and write every state once, as multiplying the pool in place does, in turn with it. Its peer
-is the rule's own `advance` in plain torch, between a gather and a scatter. A scan's peer is the loop over tokens; what
-is kept is what its forward keeps for the backward.
+A step can at best read and write every state once, as multiplying the pool in place does, in turn with it; it must read
+its tokens and write what they recall as well, which is an eighth more where states are short. Its peer is the rule's
+own `advance` in plain torch, between a gather and a scatter. A scan's peer is the loop over tokens; what is kept is
+what its forward keeps for the backward.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,13 +27,17 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Row:
-    """`per_second`: agent-steps or tokens. `share`: of the in-place bandwidth. `kept_mib`: of a scan."""
+    """`per_second`: agent-steps or tokens. `kept_mib`: of a scan.
+
+    `share`: of the in-place bandwidth, by the bytes of the states. `share_moved`: by those of tokens and outputs, too.
+    """
 
     rule: str
     what: str
     contestant: str
     per_second: float
     share: float = 0.0
+    share_moved: float = 0.0
     kept_mib: float = 0.0
 
 
@@ -66,7 +71,12 @@ def measure_step(name: str, width: int, megabytes: int) -> list[Row]:
     contestants = {key: partial(step, pool) for key, step in steps.items()}
     seconds = seconds_in_turn({"in place": read_modify_write(pool), **contestants})
     what = f"step, {HEADS} heads of {width}×{width}"
-    return [Row(name, what, key, agents / seconds[key], seconds["in place"] / seconds[key]) for key in contestants]
+    told = sum(x.nbytes for x in inputs if x.shape[:1] == (agents,)) + y_true.nbytes
+    shares = {key: seconds["in place"] / seconds[key] for key in contestants}
+    return [
+        Row(name, what, key, agents / seconds[key], share, share * (1 + told / (2 * pool.nbytes)))
+        for key, share in shares.items()
+    ]
 
 
 def measure_scan(name: str, width: int) -> list[Row]:
@@ -109,8 +119,9 @@ def measure(name: str, widths: Iterable[int], megabytes: int) -> Iterator[list[R
 
 
 def line(row: Row) -> str:
-    share, kept = (f"{x:.{digits}}" if x else "" for x, digits in ((row.share, "0%"), (row.kept_mib, "1f")))
-    return f"| {row.rule} | {row.what} | {row.contestant} | {row.per_second:,.0f} | {share} | {kept} |"
+    forms = (row.share, "0%"), (row.share_moved, "0%"), (row.kept_mib, "1f")
+    share, moved, kept = (f"{x:.{digits}}" if x else "" for x, digits in forms)
+    return f"| {row.rule} | {row.what} | {row.contestant} | {row.per_second:,.0f} | {share} | {moved} | {kept} |"
 
 
 @click.command()
@@ -120,7 +131,7 @@ def line(row: Row) -> str:
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows here, too.")
 def main(names: tuple[str, ...], widths: tuple[int, ...], megabytes: int, json_path: Path | None) -> None:
     """Measure the matrix rules; what does not agree with the truth is not timed."""
-    click.echo(f"{machine()}\n\n| rule | | | a second | of in place | kept, MiB |\n|---|---|---|---|---|---|")
+    click.echo(f"{machine()}\n\n| rule | | | a second | of in place | with tokens | kept, MiB |\n{'|---' * 7}|")
     rows: list[Row] = []
     for name in names or NAMES:
         for measured in measure(name, widths, megabytes):

@@ -1,4 +1,4 @@
-"""Tables and pictures of docs/identify.md, docs/horizon.md and docs/vllm.md, from what was measured.
+"""Tables and pictures of docs/identify.md, horizon.md, vllm.md and kernels.md, from what was measured.
 
     python bench/pages.py
 
@@ -13,13 +13,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from matrix_table import scans_table, steps_table
 from past_horizon_report import draw_horizon, horizon_table, verdicts
 from plures_students.identify.recovery_picture import draw_matrices, draw_parameters
 from vllm_table import vllm_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "bench" / "results", ROOT / "docs"
-PAGES = DOCS / "identify.md", DOCS / "horizon.md", DOCS / "vllm.md"
+PAGES = DOCS / "identify.md", DOCS / "horizon.md", DOCS / "vllm.md", DOCS / "kernels.md"
 
 
 def result(name: str) -> dict[str, Any]:
@@ -135,6 +136,14 @@ def vllm_histories() -> str:
     return vllm_table(result("vllm-cpu")["rows"], "history", table)
 
 
+def matrix_steps() -> str:
+    return steps_table(result("matrix-cpu")["rows"], table)
+
+
+def matrix_scans() -> str:
+    return scans_table(result("matrix-cpu")["rows"], table)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     made.__name__: made
     for made in (
@@ -147,6 +156,8 @@ TABLES: dict[str, Callable[[], str]] = {
         horizon_verdicts,
         vllm_agents,
         vllm_histories,
+        matrix_steps,
+        matrix_scans,
     )
 }
 
