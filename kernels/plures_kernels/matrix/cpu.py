@@ -20,11 +20,8 @@ from ..spec import Inputs
 from . import token as token_file
 from .form import Decay, Form
 from .layout import dense_heads, factors, views
-from .token import advance, take
+from .token import SHORT, advance, take
 
-# Key channels up to which it pays to ask for the next states even if they follow in memory: longer ones come by
-# themselves.
-SHORT = 16
 # Heads that a thread takes on at once.
 GROUP = 16
 # How many heads ahead a state is asked for.
@@ -59,6 +56,7 @@ def step_kernel(form: Form, state: str, J: int, K: int, R: int) -> Callable[...,
     sources = fingerprint(__file__, token_file.__file__)
     decays, corrects = form.decay is not Decay.NONE, form.corrects
     D, room = factors(form, K), J * K
+    # Longer states come by themselves if they follow one another in memory.
     both, short = 2 * room, K <= SHORT
     inputs, rows, slots = types.UniTuple(view_type(2), 5), view_type(3), view_type(1)  # type: ignore[no-untyped-call]
 

@@ -24,6 +24,7 @@ from ..simd import (
     plus_outer,
     plus_scaled,
     prefetch_state,
+    prefetch_state_far,
     row_of,
     scaled,
     store,
@@ -31,6 +32,9 @@ from ..simd import (
     times_row,
     width,
 )
+
+# Key channels up to which the next states are brought into the first-level cache.
+SHORT = 16
 
 
 class Token(NamedTuple):
@@ -94,8 +98,10 @@ def advance(
     last = steps - 1
     overlap = dot(token.k, token.q)
     for i in range(0, V, height(tile)):
-        if asks:
+        if asks and K <= SHORT:
             prefetch_state(soon, i * K, tile)
+        elif asks:
+            prefetch_state_far(soon, i * K, tile)
         state = times_row(load_state(old, i * K, tile), token.alpha)
         for j in range(last):
             k = load(token.inner + j * K * FLOAT_BYTES, 0, row)

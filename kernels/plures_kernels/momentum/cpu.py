@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..directions import query_and_key
 from ..memory import empty_pages
-from ..rows import NEAR, rows_at_a_time
+from ..rows import rows_at_a_time
 from ..simd import (
     FLOAT_BYTES,
     at,
@@ -30,7 +30,7 @@ from ..simd import (
     minus,
     plus_outer,
     plus_scaled,
-    prefetch_state,
+    prefetch_state_far,
     scaled,
     slot_at,
     state_at,
@@ -41,6 +41,9 @@ from ..simd import (
     zeros,
 )
 from ..spec import Inputs
+
+# How many heads ahead a state is asked for.
+AHEAD = 2
 
 
 def step(
@@ -78,8 +81,8 @@ def advance(
     for i in range(0, V, height(tile)):
         place, motion_place = i * K, (V + i) * K
         if asks:
-            prefetch_state(soon, place, tile)
-            prefetch_state(soon, motion_place, tile)
+            prefetch_state_far(soon, place, tile)
+            prefetch_state_far(soon, motion_place, tile)
         state = load_state(old, place, tile)
         push = scaled(beta, minus(load(v + i * FLOAT_BYTES, 0, column), dots(state, k)))
         motion = plus_outer(scaled(eta, load_state(old, motion_place, tile)), push, k)
@@ -114,13 +117,13 @@ def step_kernel(form: str, K: int, R: int) -> Callable[..., None]:
                 continue
             q, k = query_and_key(at(q_BHK, b, h), at(k_BHK, b, h), zeros(1, K), normalize)
             gates_BH = gates_at(at(log_decay_BH, b, h), at(momentum_BH, b, h), at(beta_BH, b, h))
-            following = slot_at(read_B, min(b + 1, B - 1))
             # Two streams, of states and of motions: even those that follow one another do not come by themselves.
-            asks = S <= 2 * NEAR
+            b_soon, h_soon = divmod(np.int64(min(cell + AHEAD, B * H - 1)), H)
+            soon = state_at(form, pool_NHS, slot_at(read_B, b_soon), h_soon, S, 0)
             noise = slot_at(noise_B, b)
             advance(
                 state_at(form, pool_NHS, read, h, S, noise), state_at(form, pool_NHS, write, h, S, noise),
-                state_at(form, pool_NHS, following, h, S, noise), asks, q, k, at(v_BHV, b, h), gates_BH,
+                soon, True, q, k, at(v_BHV, b, h), gates_BH,
                 at(y_BHV, b, h), V, K, zeros(R, K), zeros(1, R),
             )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 `lanes` makes LLVM code for vectors, `blocks` makes a few rows of a matrix one value; `arithmetic`, `elementwise` and
 `exponential` compute on blocks, `access` moves them from and to memory, `states` from and to pools of float32 or
-bfloat16, `fingerprint` keeps numba's cache honest.
+bfloat16, `recall` multiplies with rows of a state as it reads them, `fingerprint` keeps numba's cache honest.
 """
 
 from .access import (
@@ -20,6 +20,7 @@ from .access import (
     view_type,
 )
 from .arithmetic import (
+    both,
     column_of,
     dot,
     dots,
@@ -46,12 +47,14 @@ from .arithmetic import (
 from .elementwise import over, plus, root, shifted, times
 from .exponential import exponential, exponential_minus_one, sigmoid, tanh
 from .fingerprint import fingerprint
-from .states import FLOAT32, form_of, load_state, prefetch_state, state_at, store_state
+from .recall import recalled, recalled_with
+from .states import FLOAT32, form_of, load_state, prefetch_state, prefetch_state_far, state_at, store_state
 
 __all__ = [
     "FLOAT32",
     "FLOAT_BYTES",
     "at",
+    "both",
     "column_of",
     "dot",
     "dots",
@@ -77,6 +80,9 @@ __all__ = [
     "prefetch",
     "prefetch_far",
     "prefetch_state",
+    "prefetch_state_far",
+    "recalled",
+    "recalled_with",
     "reserve",
     "root",
     "row_of",

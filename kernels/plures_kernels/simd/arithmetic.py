@@ -140,6 +140,12 @@ def stacked(typing: Any, row: Any, like: Any) -> Any:
 
 
 @operation
+def both(typing: Any, row: Any, other: Any) -> Any:
+    """`both(row, other)`: the block of two rows."""
+    return Block(2, row.width)(row, other), on_values(lambda builder, r, o: concatenate(builder, [r, o]))
+
+
+@operation
 def squared_relu(typing: Any, block: Any) -> Any:
     """`squared_relu(block)`: max(x, 0)², element by element; NaN stays."""
 

@@ -29,16 +29,34 @@ def row_pointers(builder: Any, address: Any, stride: Any, rows: int, width: int)
 
 def row_sums(builder: Any, left: Any, right: Any, rows: int, width: int) -> Any:
     """Σ left · right over each row: lane by lane along the row, then the lanes by halves."""
-    lanes = min(LANES, 1 << (width - 1).bit_length())
+    lanes = lanes_of(width)
     total = ir.Constant(vector(rows * lanes), [0.0] * (rows * lanes))
     for start in range(0, width, lanes):
         a, b = (columns(builder, side, rows, width, start, lanes) for side in (left, right))
         total = builder.fmul(a, b) if start == 0 else fused(builder, a, b, total)
+    return halved(builder, total, rows, lanes)
+
+
+def halved(builder: Any, total: Any, rows: int, lanes: int) -> Any:
+    """The sums of a vector's rows, each of so many lanes, by halves."""
     while lanes > 1:
         lanes //= 2
         first = [2 * lanes * row + lane for row in range(rows) for lane in range(lanes)]
         total = builder.fadd(pick(builder, total, first), pick(builder, total, [i + lanes for i in first]))
     return total
+
+
+def lanes_of(width: int) -> int:
+    """How many lanes a dot product of so many channels runs in."""
+    return min(LANES, 1 << (width - 1).bit_length())
+
+
+def widened_to(builder: Any, value: Any, count: int) -> Any:
+    """A vector of so many lanes: zeros behind those that there are."""
+    if value.type.count == count:
+        return value
+    zero = ir.Constant(value.type, [0.0] * value.type.count)
+    return pick(builder, value, [min(i, value.type.count) for i in range(count)], zero)
 
 
 def columns(builder: Any, value: Any, rows: int, width: int, start: int, count: int) -> Any:

@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import models, register_model
 from torch import Tensor
 
-from .access import ask_for
+from .access import EVERY_CACHE, NOT_THE_FIRST, ask_for
 from .bfloat16 import INT16, nearest, stochastic, widened
 from .blocks import on_values, operation
 from .lanes import INT64, vector
@@ -69,10 +69,7 @@ def load_state(typing: Any, state: Any, entry: Any, like: Any) -> Any:
     """`load_state(state, entry, like)`: the block, shaped as `like`, that begins at an entry."""
 
     def emit(builder: Any, value: Any, entry: Any, like_value: Any) -> Any:
-        kind = vector(like.rows * like.width)
-        if state.form == FLOAT32:
-            return _read(builder, state, value, entry, kind)
-        return widened(builder, _read(builder, state, value, entry, ir.VectorType(INT16, kind.count)))
+        return read_state(builder, state, value, entry, like.rows * like.width)
 
     return like(state, types.int64, like), on_values(emit)
 
@@ -96,16 +93,33 @@ def store_state(typing: Any, state: Any, entry: Any, block: Any) -> Any:
 @operation
 def prefetch_state(typing: Any, state: Any, entry: Any, like: Any) -> Any:
     """`prefetch_state(state, entry, like)`: ask for what `load_state` would read; any place is safe."""
+    return types.void(state, types.int64, like), on_values(_prefetch(state, like, EVERY_CACHE))
 
+
+@operation
+def prefetch_state_far(typing: Any, state: Any, entry: Any, like: Any) -> Any:
+    """As `prefetch_state`, but leaves the first-level cache to what is needed now."""
+    return types.void(state, types.int64, like), on_values(_prefetch(state, like, NOT_THE_FIRST))
+
+
+def _prefetch(state: State, like: Any, locality: int) -> Any:
     def emit(builder: Any, value: Any, entry: Any, like_value: Any) -> None:
-        ask_for(builder, _address(builder, state, value, entry), ENTRY_BYTES[state.form] * like.rows * like.width)
+        size = ENTRY_BYTES[state.form] * like.rows * like.width
+        ask_for(builder, _address(builder, state, value, entry), size, locality)
 
-    return types.void(state, types.int64, like), on_values(emit)
+    return emit
 
 
 def _address(builder: Any, state: State, value: Any, entry: Any) -> Any:
     distance = builder.mul(entry, ir.Constant(INT64, ENTRY_BYTES[state.form]))
     return builder.add(builder.extract_value(value, 0), distance)
+
+
+def read_state(builder: Any, state: State, value: Any, entry: Any, count: int) -> Any:
+    """Code that reads so many floats from an entry on."""
+    if state.form == FLOAT32:
+        return _read(builder, state, value, entry, vector(count))
+    return widened(builder, _read(builder, state, value, entry, ir.VectorType(INT16, count)))
 
 
 def _read(builder: Any, state: State, value: Any, entry: Any, kind: Any) -> Any:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numba import boolean, int64, njit, prange, void
 
-from ..directions import query_and_key
 from ..rows import rows_at_a_time
 from ..simd import (
     FLOAT32,
+    FLOAT_BYTES,
     at,
     fingerprint,
-    load,
-    load_scalar,
+    prefetch_state,
+    prefetch_state_far,
     reserve,
     slot_at,
     state_at,
@@ -27,10 +27,15 @@ from ..simd import (
 )
 from ..ttt import cpu as ttt
 from ..ttt.backend import Kernel
+from ..ttt.cpu import whole
 from . import token
-from .token import advance
+from .token import learn_offset, learn_rows, recall, recall_rows, settle, take
 
 SOURCES = ttt.__file__, token.__file__
+# Heads that a thread takes on at once.
+GROUP = 16
+# Channels up to which the next states come by themselves.
+SHORT = 32
 
 
 def trace_floats(V: int, F: int) -> int:
@@ -40,8 +45,13 @@ def trace_floats(V: int, F: int) -> int:
 
 @cache
 def step_kernel(form: str, V: int, F: int) -> Kernel:
-    """The step on pools of a form of states, compiled for V channels."""
-    sources, R, S, Q = fingerprint(__file__, *SOURCES), rows_at_a_time(V, V), V * V + V, 2 * V
+    """The step on pools of a form of states, compiled for V channels.
+
+    A state is gone over twice, and what is learned waits for all that is recalled. So while one head learns, the next
+    recalls, row by row in turn: reads from memory are spread over all of the time.
+    """
+    sources, R, S, Q = fingerprint(__file__, *SOURCES), rows_at_a_time(V, V), V * V + V, trace_floats(V, F)
+    room, room_bytes, short = 2 * (Q + V), FLOAT_BYTES * (Q + V), V <= SHORT
     rows, gates, slots = (view_type(axes) for axes in (3, 2, 1))
 
     @njit(
@@ -53,24 +63,61 @@ def step_kernel(form: str, V: int, F: int) -> Kernel:
         start_HS: Any, gain_HV: Any, bias_HV: Any, read_B: Any, write_B: Any, noise_B: Any, y_BHV: Any,
     ) -> None:  # fmt: skip
         assert sources
-        for cell in prange(B * H):
-            b, h = divmod(np.int64(cell), H)
-            write, noise = slot_at(write_B, b), slot_at(noise_B, b)
-            if write < 0:
-                store(at(y_BHV, b, h), 0, zeros(1, V))
-                continue
-            next_b, next_h = divmod(np.int64(min(cell + 1, B * H - 1)), H)
-            q, k = query_and_key(at(q_BHV, b, h), at(k_BHV, b, h), zeros(1, V), normalize)
-            y = advance(
-                state_at(form, pool_NHS, slot_at(read_B, b), h, S, noise),
-                state_at(form, pool_NHS, write, h, S, noise),
-                state_at(form, pool_NHS, slot_at(read_B, next_b), next_h, S, noise),
-                at(start_HS, h), load(at(gain_HV, h), 0, k), load(at(bias_HV, h), 0, k), q, k,
-                load(at(v_BHV, b, h), 0, k), load_scalar(at(beta_BH, b, h)), reserve(Q), V, zeros(R, V), zeros(1, R),
-            )  # fmt: skip
-            store(at(y_BHV, b, h), 0, y)
+        for group in prange((B * H + GROUP - 1) // GROUP):
+            tile, row, column = zeros(R, V), zeros(1, V), zeros(1, R)
+            first: Any = np.int64(group) * GROUP
+            end: Any = min(first + GROUP, B * H)
+            tokens = q_BHV, k_BHV, v_BHV, gain_HV, bias_HV, beta_BH
+            rooms = reserve(room)
+            b, h = divmod(first, H)
+            soon, offset = told_at(tokens, b, h, normalize, row), row
+            if slot_at(write_B, b) >= 0:
+                state = state_at(form, pool_NHS, slot_at(read_B, b), h, S, 0)
+                offset = recall(soon, at(start_HS, h), state, rooms, tile)
+            for cell in range(first, end):
+                token, answers = soon, rooms + ((cell - first) & 1) * room_bytes
+                changes, following = answers + Q * FLOAT_BYTES, rooms + ((cell - first + 1) & 1) * room_bytes
+                update, y = settle(token, offset, answers)
+                store(changes, 0, update)
+                b, h = divmod(cell, H)
+                b_soon, h_soon = divmod(min(cell + 1, end - 1), H)
+                b_later, h_later = divmod(min(cell + 2, B * H - 1), H)
+                soon = told_at(tokens, b_soon, h_soon, normalize, row)
+                write, noise = slot_at(write_B, b), slot_at(noise_B, b)
+                learns, recalls = write >= 0, slot_at(write_B, b_soon) >= 0
+                old = state_at(form, pool_NHS, slot_at(read_B, b), h, S, noise)
+                new = state_at(form, pool_NHS, write, h, S, noise)
+                state = state_at(form, pool_NHS, slot_at(read_B, b_soon), h_soon, S, 0)
+                later = state_at(form, pool_NHS, slot_at(read_B, b_later), h_later, S, 0)
+                start = at(start_HS, h_soon)
+                for i in range(0, V, R):
+                    if short:
+                        prefetch_state(later, i * V, tile)
+                    else:
+                        prefetch_state_far(later, i * V, tile)
+                    if recalls:
+                        recall_rows(soon, start, state, i, following, tile)
+                    if learns:
+                        learn_rows(token, changes, old, new, i, tile, column)
+                if recalls:
+                    offset = whole(start, state, V * V, row)
+                if learns:
+                    learn_offset(changes, old, new, row)
+                else:
+                    y = row
+                store(at(y_BHV, b, h), 0, y)
 
     return kernel
+
+
+@njit(forceinline=True)
+def told_at(tokens: Any, b: Any, h: Any, normalize: bool, row: Any) -> Any:
+    """The token of a head of a row."""
+    q_BHV, k_BHV, v_BHV, gain_HV, bias_HV, beta_BH = tokens
+    return take(
+        at(q_BHV, b, h), at(k_BHV, b, h), at(v_BHV, b, h), at(gain_HV, h), at(bias_HV, h), at(beta_BH, b, h), normalize,
+        row,
+    )  # fmt: skip
 
 
 @cache
@@ -91,13 +138,18 @@ def forward_kernel(V: int, F: int) -> Kernel:
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
             state = state_at(FLOAT32, state_BHS, b, h, S, 0)
+            tile, row, column, changes = zeros(R, V), zeros(1, V), zeros(1, R), reserve(V)
             for t in range(T):
-                q, k = query_and_key(at(q_BTHV, b, t, h), at(k_BTHV, b, t, h), zeros(1, V), normalize)
-                y = advance(
-                    state, state, state, at(start_HS, h), load(at(gain_HV, h), 0, k), load(at(bias_HV, h), 0, k), q, k,
-                    load(at(v_BTHV, b, t, h), 0, k), load_scalar(at(beta_BTH, b, t, h)), at(trace_BTHQ, b, t, h),
-                    V, zeros(R, V), zeros(1, R),
+                token = take(
+                    at(q_BTHV, b, t, h), at(k_BTHV, b, t, h), at(v_BTHV, b, t, h), at(gain_HV, h), at(bias_HV, h),
+                    at(beta_BTH, b, t, h), normalize, row,
                 )  # fmt: skip
+                answers = at(trace_BTHQ, b, t, h)
+                update, y = settle(token, recall(token, at(start_HS, h), state, answers, tile), answers)
+                store(changes, 0, update)
+                for i in range(0, V, R):
+                    learn_rows(token, changes, state, state, i, tile, column)
+                learn_offset(changes, state, state, row)
                 store(at(y_BTHV, b, t, h), 0, y)
 
     return kernel

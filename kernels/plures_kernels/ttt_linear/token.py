@@ -1,56 +1,93 @@
 """One token of a linear memory under test-time training on the CPU, for numba functions.
 
-A head's state is V × V + V floats, W and then b; R rows of W are worked on at a time, a tile.
+A head's state is V × V + V floats, W and then b; R rows of W are worked on at a time, a tile. Only two parts of a token
+touch the state, what it recalls and what it learns: larger kernels do other work between them.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import njit
 
+from ..directions import direction
 from ..simd import (
     FLOAT_BYTES,
+    both,
     dot,
-    dots,
     height,
     load,
+    load_scalar,
     load_state,
     minus,
     plus,
     plus_outer,
     plus_scaled,
-    prefetch_state,
+    recalled_with,
     scaled,
     store,
     store_state,
+    width,
 )
 from ..ttt.cpu import ONE, read, slope, whole
 
 
-@njit
-def advance(
-    old: Any, new: Any, soon: Any, start: Any, gain: Any, bias: Any, q: Any, k: Any, v: Any, beta: Any, trace: Any,
-    V: Any, tile: Any, column: Any,
-) -> Any:  # fmt: skip
-    """From the state `old` to `new` (they may be one); returns y.
+class Token(NamedTuple):
+    """What a head is told at once: rows of V, and the learning rate. `keys`: k and q, one block; `target`: v − k."""
 
-    f(k) before the step and f(q) after it are left at trace, V floats each. On the way it asks for the state `soon`.
-    """
-    z, z_read, offset = trace, trace + FLOAT_BYTES * V, V * V
+    keys: Any
+    k: Any
+    q: Any
+    target: Any
+    gain: Any
+    bias: Any
+    beta: Any
+
+
+@njit(forceinline=True)
+def take(q: Any, k: Any, v: Any, gain: Any, bias: Any, beta: Any, normalize: bool, row: Any) -> Any:
+    """The token whose parts lie at these addresses."""
+    key, query = direction(k, row, normalize), direction(q, row, normalize)
+    target = minus(load(v, 0, row), key)
+    return Token(both(key, query), key, query, target, load(gain, 0, row), load(bias, 0, row), load_scalar(beta))
+
+
+@njit(forceinline=True)
+def recall_rows(token: Any, start: Any, state: Any, i: Any, answers: Any, tile: Any) -> None:
+    """What the rows of W from the i-th on recall under k and under q, to the address `answers`: V floats each."""
+    V = width(token.k)
+    store(answers + i * FLOAT_BYTES, FLOAT_BYTES * V, recalled_with(start, state, i * V, tile, token.keys))
+
+
+@njit(forceinline=True)
+def recall(token: Any, start: Any, state: Any, answers: Any, tile: Any) -> Any:
+    """What all of W recalls; returns b."""
+    V = width(token.k)
     for i in range(0, V, height(tile)):
-        rows = whole(start, old, i * V, tile)
-        store(z + i * FLOAT_BYTES, 0, dots(rows, k))
-        store(z_read + i * FLOAT_BYTES, 0, dots(rows, q))
-    b = whole(start, old, offset, k)
-    before = plus(b, load(z, 0, k))
-    update = scaled(-beta, slope(before, minus(v, k), gain, bias))
-    after = plus_scaled(plus(b, load(z_read, 0, k)), dot(k, q) + ONE, update)
-    # For the columns of the update to be taken from.
-    store(z, 0, update)
-    for i in range(0, V, height(tile)):
-        prefetch_state(soon, i * V, tile)
-        change = load(z + i * FLOAT_BYTES, 0, column)
-        store_state(new, i * V, plus_outer(load_state(old, i * V, tile), change, k))
-    store_state(new, offset, plus(load_state(old, offset, k), update))
-    store(z, 0, before)
-    store(z_read, 0, after)
-    return read(after, q, gain, bias)
+        recall_rows(token, start, state, i, answers, tile)
+    return whole(start, state, V * V, token.k)
+
+
+@njit(forceinline=True)
+def settle(token: Any, b: Any, answers: Any) -> Any:
+    """The update of f(k), and y, given what W recalls. At `answers` are left f(k) before the step, f(q) after it."""
+    answers_read = answers + FLOAT_BYTES * width(b)
+    before = plus(b, load(answers, 0, b))
+    update = scaled(-token.beta, slope(before, token.target, token.gain, token.bias))
+    after = plus_scaled(plus(b, load(answers_read, 0, b)), dot(token.k, token.q) + ONE, update)
+    store(answers, 0, before)
+    store(answers_read, 0, after)
+    return update, read(after, token.q, token.gain, token.bias)
+
+
+@njit(forceinline=True)
+def learn_rows(token: Any, changes: Any, old: Any, new: Any, i: Any, tile: Any, column: Any) -> None:
+    """The step of the rows of W from the i-th on, from `old` to `new` (they may be one); the update lies at changes."""
+    change = load(changes + i * FLOAT_BYTES, 0, column)
+    place = i * width(token.k)
+    store_state(new, place, plus_outer(load_state(old, place, tile), change, token.k))
+
+
+@njit(forceinline=True)
+def learn_offset(changes: Any, old: Any, new: Any, row: Any) -> None:
+    """The step of b."""
+    place = width(row) * width(row)
+    store_state(new, place, plus(load_state(old, place, row), load(changes, 0, row)))
