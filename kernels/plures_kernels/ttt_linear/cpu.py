@@ -26,12 +26,14 @@ from ..simd import (
     zeros,
 )
 from ..ttt import cpu as ttt
+from ..ttt import token as told
 from ..ttt.backend import Kernel
 from ..ttt.cpu import whole
+from ..ttt.token import take
 from . import token
-from .token import learn_offset, learn_rows, recall, recall_rows, settle, take
+from .token import learn_offset, learn_rows, recall, recall_rows, settle
 
-SOURCES = ttt.__file__, token.__file__
+SOURCES = ttt.__file__, told.__file__, token.__file__
 # Heads that a thread takes on at once.
 GROUP = 16
 # Channels up to which the next states come by themselves.

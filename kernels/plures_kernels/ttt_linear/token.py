@@ -4,20 +4,16 @@ A head's state is V × V + V floats, W and then b; R rows of W are worked on at 
 touch the state, what it recalls and what it learns: larger kernels do other work between them.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from numba import njit
 
-from ..directions import direction
 from ..simd import (
     FLOAT_BYTES,
-    both,
     dot,
     height,
     load,
-    load_scalar,
     load_state,
-    minus,
     plus,
     plus_outer,
     plus_scaled,
@@ -28,26 +24,6 @@ from ..simd import (
     width,
 )
 from ..ttt.cpu import ONE, read, slope, whole
-
-
-class Token(NamedTuple):
-    """What a head is told at once: rows of V, and the learning rate. `keys`: k and q, one block; `target`: v − k."""
-
-    keys: Any
-    k: Any
-    q: Any
-    target: Any
-    gain: Any
-    bias: Any
-    beta: Any
-
-
-@njit(forceinline=True)
-def take(q: Any, k: Any, v: Any, gain: Any, bias: Any, beta: Any, normalize: bool, row: Any) -> Any:
-    """The token whose parts lie at these addresses."""
-    key, query = direction(k, row, normalize), direction(q, row, normalize)
-    target = minus(load(v, 0, row), key)
-    return Token(both(key, query), key, query, target, load(gain, 0, row), load(bias, 0, row), load_scalar(beta))
 
 
 @njit(forceinline=True)

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numba import boolean, int64, njit, prange, void
 
-from ..directions import query_and_key
 from ..rows import rows_at_a_time
 from ..simd import (
     FLOAT32,
+    FLOAT_BYTES,
     at,
+    dot,
     fingerprint,
-    load,
-    load_scalar,
+    plus,
+    prefetch_state_far,
     reserve,
     slot_at,
     state_at,
@@ -27,11 +28,14 @@ from ..simd import (
     zeros,
 )
 from ..ttt import cpu as ttt
+from ..ttt import token as told
 from ..ttt.backend import Kernel
+from ..ttt.cpu import ONE, whole
+from ..ttt.token import take
 from . import gelu, naive, token
-from .token import advance
+from .token import finish, learn_units, recall, recall_units, settle
 
-SOURCES = ttt.__file__, token.__file__, gelu.__file__, naive.__file__
+SOURCES = ttt.__file__, told.__file__, token.__file__, gelu.__file__, naive.__file__
 # Hidden units whose GELU is taken at once.
 LANES = 16
 
@@ -56,7 +60,8 @@ def blocks(V: int, F: int, most: int = 8) -> tuple[int, int]:
 def step_kernel(form: str, V: int, F: int) -> Kernel:
     """The step on pools of a form of states, compiled for V channels and F hidden units."""
     sources, (G, R) = fingerprint(__file__, *SOURCES), blocks(V, F)
-    S, Q, room = state_floats(V, F), trace_floats(V, F), 2 * F
+    S, Q = state_floats(V, F), trace_floats(V, F)
+    floats = Q + 2 * F
     rows, gates, slots = (view_type(axes) for axes in (3, 2, 1))
 
     @njit(
@@ -71,20 +76,33 @@ def step_kernel(form: str, V: int, F: int) -> Kernel:
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
             write, noise = slot_at(write_B, b), slot_at(noise_B, b)
+            tile, row, units, some = zeros(R, V), zeros(1, V), zeros(1, G), zeros(G, V)
             if write < 0:
-                store(at(y_BHV, b, h), 0, zeros(1, V))
+                store(at(y_BHV, b, h), 0, row)
                 continue
-            next_b, next_h = divmod(np.int64(min(cell + 1, B * H - 1)), H)
-            q, k = query_and_key(at(q_BHV, b, h), at(k_BHV, b, h), zeros(1, V), normalize)
-            y = advance(
-                state_at(form, pool_NHS, slot_at(read_B, b), h, S, noise),
-                state_at(form, pool_NHS, write, h, S, noise),
-                state_at(form, pool_NHS, slot_at(read_B, next_b), next_h, S, noise),
-                at(start_HS, h), load(at(gain_HV, h), 0, k), load(at(bias_HV, h), 0, k), q, k,
-                load(at(v_BHV, b, h), 0, k), load_scalar(at(beta_BH, b, h)), reserve(Q),
-                reserve(room), F, V, zeros(R, V), zeros(1, R), zeros(1, G),
+            token = take(
+                at(q_BHV, b, h), at(k_BHV, b, h), at(v_BHV, b, h), at(gain_HV, h), at(bias_HV, h), at(beta_BH, b, h),
+                normalize, row,
             )  # fmt: skip
-            store(at(y_BHV, b, h), 0, y)
+            b_soon, h_soon = divmod(np.int64(min(cell + 1, B * H - 1)), H)
+            old = state_at(form, pool_NHS, slot_at(read_B, b), h, S, noise)
+            new = state_at(form, pool_NHS, write, h, S, noise)
+            soon = state_at(form, pool_NHS, slot_at(read_B, b_soon), h_soon, S, 0)
+            trace, start = reserve(floats), at(start_HS, h)
+            room = trace + Q * FLOAT_BYTES
+            # The next state is asked for bit by bit, all of the time: a burst would wait for itself.
+            z = whole(start, old, S - V, row)
+            for unit in range(0, F, G):
+                prefetch_state_far(soon, unit * V, some)
+                z = recall_units(token, start, old, unit, z, trace, room, F, tile, units)
+            update, overlap = settle(token, z, F), dot(token.k, token.q) + ONE
+            z_read = plus(whole(start, old, S - V, row), update)
+            for unit in range(0, F, G):
+                prefetch_state_far(soon, F * V + F + unit * V, some)
+                z_read = learn_units(
+                    token, update, overlap, start, old, new, unit, z_read, trace, room, F, tile, units
+                )  # fmt: skip
+            store(at(y_BHV, b, h), 0, finish(token, update, z, z_read, old, new, trace, F))
 
     return kernel
 
@@ -93,7 +111,7 @@ def step_kernel(form: str, V: int, F: int) -> Kernel:
 def forward_kernel(V: int, F: int) -> Kernel:
     """The forward, compiled for V channels and F hidden units; the last argument: the first state, then the last."""
     sources, (G, R) = fingerprint(__file__, *SOURCES), blocks(V, F)
-    S, room = state_floats(V, F), 2 * F
+    S, floats = state_floats(V, F), 2 * F
     rows, gates, heads, states = (view_type(axes) for axes in (4, 3, 2, 3))
 
     @njit(
@@ -108,13 +126,20 @@ def forward_kernel(V: int, F: int) -> Kernel:
         for cell in prange(B * H):
             b, h = divmod(np.int64(cell), H)
             state = state_at(FLOAT32, state_BHS, b, h, S, 0)
+            tile, row, units, room, start = zeros(R, V), zeros(1, V), zeros(1, G), reserve(floats), at(start_HS, h)
             for t in range(T):
-                q, k = query_and_key(at(q_BTHV, b, t, h), at(k_BTHV, b, t, h), zeros(1, V), normalize)
-                y = advance(
-                    state, state, state, at(start_HS, h), load(at(gain_HV, h), 0, k), load(at(bias_HV, h), 0, k), q, k,
-                    load(at(v_BTHV, b, t, h), 0, k), load_scalar(at(beta_BTH, b, t, h)), at(trace_BTHQ, b, t, h),
-                    reserve(room), F, V, zeros(R, V), zeros(1, R), zeros(1, G),
+                token = take(
+                    at(q_BTHV, b, t, h), at(k_BTHV, b, t, h), at(v_BTHV, b, t, h), at(gain_HV, h), at(bias_HV, h),
+                    at(beta_BTH, b, t, h), normalize, row,
                 )  # fmt: skip
-                store(at(y_BTHV, b, t, h), 0, y)
+                trace = at(trace_BTHQ, b, t, h)
+                z = recall(token, start, state, trace, room, F, tile, units)
+                update, overlap = settle(token, z, F), dot(token.k, token.q) + ONE
+                z_read = plus(whole(start, state, S - V, row), update)
+                for unit in range(0, F, G):
+                    z_read = learn_units(
+                        token, update, overlap, start, state, state, unit, z_read, trace, room, F, tile, units
+                    )  # fmt: skip
+                store(at(y_BTHV, b, t, h), 0, finish(token, update, z, z_read, state, state, trace, F))
 
     return kernel

@@ -31,6 +31,15 @@ def gelu(x: Any) -> Any:
 
 
 @njit
+def gelu_and_slope(x: Any) -> Any:
+    """x p, and its first derivative: p + x p (1 − p) t."""
+    p = gate(x)
+    active = times(x, p)
+    steep = times(active, one_less(p))
+    return active, plus_product(p, steep, shifted(scaled(C3, times(x, x)), A))
+
+
+@njit
 def gelu_slope(x: Any) -> Any:
     """The first derivative: p + x p (1 − p) t."""
     p = gate(x)
