@@ -9,11 +9,13 @@ what its forward keeps for the backward.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from operator import truediv
 from pathlib import Path
+from statistics import median
 
 import click
 import torch
-from common import machine, read_modify_write, seconds_in_turn, write_json
+from common import machine, read_modify_write, rounds_in_turn, seconds_in_turn, write_json
 from counting import extents
 from plures_kernels import RULES, Input, Kind, Rule
 from plures_kernels import plain as loop
@@ -29,7 +31,8 @@ MIB = 2**20
 class Row:
     """`per_second`: agent-steps or tokens. `kept_mib`: of a scan.
 
-    `share`: of the in-place bandwidth, by the bytes of the states. `share_moved`: by those of tokens and outputs, too.
+    `share`: of the in-place bandwidth, by the bytes of the states, the median over rounds: a machine whose bandwidth
+    changes meanwhile would lend one of the two a better moment. `share_moved`: by those of tokens and outputs, too.
     """
 
     rule: str
@@ -69,12 +72,12 @@ def measure_step(name: str, width: int, megabytes: int) -> list[Row]:
     for step in steps.values():
         torch.testing.assert_close(step(pool.clone()), y_true, rtol=1e-3, atol=1e-3)
     contestants = {key: partial(step, pool) for key, step in steps.items()}
-    seconds = seconds_in_turn({"in place": read_modify_write(pool), **contestants})
+    rounds = rounds_in_turn({"in place": read_modify_write(pool), **contestants})
     what = f"step, {HEADS} heads of {width}×{width}"
     told = sum(x.nbytes for x in inputs if x.shape[:1] == (agents,)) + y_true.nbytes
-    shares = {key: seconds["in place"] / seconds[key] for key in contestants}
+    shares = {key: median(map(truediv, rounds["in place"], rounds[key])) for key in contestants}
     return [
-        Row(name, what, key, agents / seconds[key], share, share * (1 + told / (2 * pool.nbytes)))
+        Row(name, what, key, agents / min(rounds[key]), share, share * (1 + told / (2 * pool.nbytes)))
         for key, share in shares.items()
     ]
 

@@ -18,6 +18,7 @@ __all__ = [
     "machine",
     "processor",
     "read_modify_write",
+    "rounds_in_turn",
     "seconds_in_turn",
     "write_json",
 ]
@@ -35,21 +36,27 @@ def write_json(path: Path, part: str, rows: Sequence[Mapping[str, Any]], **facts
 
 
 def seconds_in_turn(contestants: Mapping[str, Callable[[], object]], budget_seconds: float = 1.5) -> dict[str, float]:
-    """The best time of each over as many rounds as the budget allows, at least three, after one that is not measured.
+    """The best time of each, of those that `rounds_in_turn` takes."""
+    return {name: min(taken) for name, taken in rounds_in_turn(contestants, budget_seconds).items()}
+
+
+def rounds_in_turn(
+    contestants: Mapping[str, Callable[[], object]], budget_seconds: float = 1.5
+) -> dict[str, list[float]]:
+    """The times of each over as many rounds as the budget allows, at least three, after one that is not measured.
 
     They take turns, so that they meet the same neighbours on the machine.
     """
     for run in contestants.values():
         run()
-    best = dict.fromkeys(contestants, float("inf"))
-    begun, rounds = time.perf_counter(), 0
-    while rounds < 3 or time.perf_counter() - begun < budget_seconds:
+    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    begun = time.perf_counter()
+    while len(next(iter(taken.values()))) < 3 or time.perf_counter() - begun < budget_seconds:
         for name, run in contestants.items():
             start = time.perf_counter()
             run()
-            best[name] = min(best[name], time.perf_counter() - start)
-        rounds += 1
-    return best
+            taken[name].append(time.perf_counter() - start)
+    return taken
 
 
 def read_modify_write(buffer: Tensor) -> Callable[[], object]:

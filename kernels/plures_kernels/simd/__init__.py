@@ -47,7 +47,7 @@ from .arithmetic import (
 from .elementwise import over, plus, root, shifted, times
 from .exponential import exponential, exponential_minus_one, sigmoid, tanh
 from .fingerprint import fingerprint
-from .recall import recalled, recalled_with
+from .recall import recalled
 from .states import FLOAT32, form_of, load_state, prefetch_state, prefetch_state_far, state_at, store_state
 
 __all__ = [
@@ -82,7 +82,6 @@ __all__ = [
     "prefetch_state",
     "prefetch_state_far",
     "recalled",
-    "recalled_with",
     "reserve",
     "root",
     "row_of",

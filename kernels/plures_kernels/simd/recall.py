@@ -21,21 +21,11 @@ Read = Callable[[int, int], Any]
 
 
 @operation
-def recalled(typing: Any, state: Any, entry: Any, like: Any, keys: Any) -> Any:
-    """`recalled(state, entry, like, keys)`: for each key `dots` of the block, shaped as `like`, from an entry on."""
+def recalled(typing: Any, start: Any, state: Any, entry: Any, like: Any, keys: Any) -> Any:
+    """`recalled(start, state, entry, like, keys)`: for each key `dots` of the block that begins at an entry.
 
-    def emit(builder: Any, value: Any, entry: Any, like_value: Any, key_values: Any) -> Any:
-        def read(offset: int, count: int) -> Any:
-            return read_state(builder, state, value, builder.add(entry, ir.Constant(INT64, offset)), count)
-
-        return _products(builder, read, like, keys, key_values)
-
-    return Block(keys.rows, like.rows)(state, types.int64, like, keys), on_values(emit)
-
-
-@operation
-def recalled_with(typing: Any, start: Any, state: Any, entry: Any, like: Any, keys: Any) -> Any:
-    """As `recalled`, of the sum of a state and what lies at the address `start`, which is laid out as the state is."""
+    The block is shaped as `like`, of the sum of a state and what lies at the address start, laid out as the state is.
+    """
 
     def emit(builder: Any, start: Any, value: Any, entry: Any, like_value: Any, key_values: Any) -> Any:
         def read(offset: int, count: int) -> Any:

@@ -36,7 +36,7 @@ from .token import learn_offset, learn_rows, recall, recall_rows, settle
 SOURCES = ttt.__file__, told.__file__, token.__file__
 # Heads that a thread takes on at once.
 GROUP = 16
-# Channels up to which the next states come by themselves.
+# Channels up to which the states that come next are brought into the first-level cache.
 SHORT = 32
 
 

@@ -17,7 +17,7 @@ from ..simd import (
     plus,
     plus_outer,
     plus_scaled,
-    recalled_with,
+    recalled,
     scaled,
     store,
     store_state,
@@ -30,7 +30,7 @@ from ..ttt.cpu import ONE, read, slope, whole
 def recall_rows(token: Any, start: Any, state: Any, i: Any, answers: Any, tile: Any) -> None:
     """What the rows of W from the i-th on recall under k and under q, to the address `answers`: V floats each."""
     V = width(token.k)
-    store(answers + i * FLOAT_BYTES, FLOAT_BYTES * V, recalled_with(start, state, i * V, tile, token.keys))
+    store(answers + i * FLOAT_BYTES, FLOAT_BYTES * V, recalled(start, state, i * V, tile, token.keys))
 
 
 @njit(forceinline=True)

@@ -24,7 +24,7 @@ from ..simd import (
     plus_mixed,
     plus_outer,
     plus_scaled,
-    recalled_with,
+    recalled,
     scaled,
     store,
     store_state,
@@ -42,7 +42,7 @@ def recall_units(
     """A group of hidden units under k and under q, before the step; returns z and their part of f(k)."""
     V, here = width(token.k), unit * FLOAT_BYTES
     for i in range(unit, unit + width(group), height(tile)):
-        rows = recalled_with(start, state, i * V, tile, token.keys)
+        rows = recalled(start, state, i * V, tile, token.keys)
         store(trace + i * FLOAT_BYTES, F * FLOAT_BYTES, rows)
     hidden, seen = trace + here, trace + F * FLOAT_BYTES + here
     b1 = whole(start, state, F * V + unit, group)
