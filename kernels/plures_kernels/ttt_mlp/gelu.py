@@ -41,10 +41,8 @@ def gelu_and_slope(x: Any) -> Any:
 
 @njit
 def gelu_slope(x: Any) -> Any:
-    """The first derivative: p + x p (1 − p) t."""
-    p = gate(x)
-    steep = times(p, one_less(p))
-    return plus_product(p, times(x, steep), shifted(scaled(C3, times(x, x)), A))
+    """The first derivative."""
+    return gelu_and_slope(x)[1]
 
 
 @njit
