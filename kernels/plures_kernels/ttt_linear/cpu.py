@@ -86,7 +86,7 @@ def step_kernel(form: str, V: int, F: int) -> Kernel:
                 b_later, h_later = divmod(min(cell + 2, B * H - 1), H)
                 soon = told_at(tokens, b_soon, h_soon, normalize, row)
                 write, noise = slot_at(write_B, b), slot_at(noise_B, b)
-                learns, recalls = write >= 0, slot_at(write_B, b_soon) >= 0
+                learns, recalls = write >= 0, cell + 1 < end and slot_at(write_B, b_soon) >= 0
                 old = state_at(form, pool_NHS, slot_at(read_B, b), h, S, noise)
                 new = state_at(form, pool_NHS, write, h, S, noise)
                 state = state_at(form, pool_NHS, slot_at(read_B, b_soon), h_soon, S, 0)
