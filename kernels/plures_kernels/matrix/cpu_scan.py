@@ -22,7 +22,7 @@ from . import token
 from .cpu_backward import backward_kernel, scratch_floats, stride
 from .form import Decay, Form
 from .layout import dense_heads, factors, views
-from .token import advance, take
+from .token import advance, room_floats, take
 
 
 def scan(form: Form, inputs: Inputs, state_BHS: Tensor, normalize: bool) -> tuple[Tensor, Tensor]:
@@ -71,7 +71,7 @@ def forward_kernel(form: Form, J: int, K: int, R: int) -> Callable[..., None]:
     """The forward, compiled for J keys of K channels. The last argument is the first state and becomes the last."""
     sources = fingerprint(__file__, token.__file__)
     decays, corrects = form.decay is not Decay.NONE, form.corrects
-    D, room, marked = factors(form, K), J * K, stride(J)
+    D, room, changed, marked = factors(form, K), room_floats(J, K), J * R, stride(J)
     inputs, rows, states = types.UniTuple(view_type(3), 5), view_type(4), view_type(3)  # type: ignore[no-untyped-call]
 
     @njit(
@@ -95,6 +95,8 @@ def forward_kernel(form: Form, J: int, K: int, R: int) -> Callable[..., None]:
                     at(q_BTHK, b, t, h), at(k_BTHJK, b, t, h), at(v_BTHJV, b, t, h), at(log_decay_BTHD, b, t, h),
                     at(beta_BTHJ, b, t, h), reserve(room), normalize, decays, J, tile, zeros(1, D),
                 )  # fmt: skip
-                advance(told, state, state, state, False, at(y_BTHV, b, t, h), V, corrects, J, tile)
+                advance(
+                    told, state, state, state, False, at(y_BTHV, b, t, h), V, corrects, J, reserve(changed), tile,
+                )  # fmt: skip
 
     return kernel

@@ -28,6 +28,7 @@ from ..simd import (
     row_of,
     scaled,
     store,
+    store_scalar,
     store_state,
     times_row,
     width,
@@ -41,8 +42,8 @@ class Token(NamedTuple):
     """What a head is told at once: rows in registers, and addresses of what is read on the way.
 
     q, alpha: rows; alpha has K factors, or one for all channels. k: the row of the last inner step's key; `inner`: the
-    address of the keys before it, one after another, which are none for most rules. v, beta: addresses of J rows of V
-    values, and of J rates.
+    address of the J − 1 keys before it, which are none for most rules, and of J products for each of them: the first
+    with q, the j-th with the j-th key if that comes later. v, beta: addresses of J rows of V values, and of J rates.
     """
 
     q: Any
@@ -51,6 +52,11 @@ class Token(NamedTuple):
     inner: Any
     v: Any
     beta: Any
+
+
+def room_floats(J: int, K: int) -> int:
+    """What a token needs to lay out; never none."""
+    return (J - 1) * (K + J) or 1
 
 
 @njit(forceinline=True)
@@ -67,47 +73,69 @@ def take(
     q: Any, k: Any, v: Any, log_decay: Any, beta: Any, room: Any, normalize: bool, decays: bool, steps: int, tile: Any,
     factors: Any,
 ) -> Any:  # fmt: skip
-    """The token whose parts lie at these addresses. `room`: that of as many floats as J − 1 keys have."""
+    """The token whose parts lie at these addresses. `room`: that of `room_floats`."""
     row = row_of(tile)
     stride = FLOAT_BYTES * width(row)
-    for j in range(steps - 1):
-        store(room + j * stride, 0, direction(k + j * stride, row, normalize))
+    overlaps, step = room + (steps - 1) * stride, steps * FLOAT_BYTES
     last = direction(k + (steps - 1) * stride, row, normalize)
-    return Token(direction(q, row, normalize), last, decay(log_decay, factors, decays), room, v, beta)
+    query = direction(q, row, normalize)
+    for j in range(steps - 1):
+        key = direction(k + j * stride, row, normalize)
+        for i in range(j):
+            store_scalar(overlaps + i * step + j * FLOAT_BYTES, dot(load(room + i * stride, 0, row), key))
+        store_scalar(overlaps + j * step, dot(key, query))
+        store_scalar(overlaps + j * step + (steps - 1) * FLOAT_BYTES, dot(key, last))
+        store(room + j * stride, 0, key)
+    return Token(query, last, decay(log_decay, factors, decays), room, v, beta)
 
 
 @njit(forceinline=True)
-def correction(state: Any, k: Any, v: Any, beta: Any, corrects: bool) -> Any:
-    """What is written of a tile: β times the error of what it recalls under k, or times the value at v itself."""
-    target = load(v, 0, column_of(state))
+def correction(recalled: Any, v: Any, beta: Any, corrects: bool) -> Any:
+    """What is written of a tile: β times the error of what it recalls under a key, or times the value at v itself."""
+    target = load(v, 0, recalled)
     if corrects:
-        target = minus(target, dots(state, k))
+        target = minus(target, recalled)
     return scaled(beta, target)
 
 
 @njit(forceinline=True)
 def advance(
-    token: Any, old: Any, new: Any, soon: Any, asks: bool, y: Any, V: Any, corrects: bool, steps: int, tile: Any
-) -> None:
+    token: Any, old: Any, new: Any, soon: Any, asks: bool, y: Any, V: Any, corrects: bool, steps: int, changes: Any,
+    tile: Any,
+) -> None:  # fmt: skip
     """One token of one head, from the state `old` to `new` (they may be one); what is read goes to the address y.
 
-    On the way it asks for the state `soon`, which comes next, if it `asks`.
+    All that is recalled is recalled at once, from the state before any inner step; what the steps change of it follows
+    from their keys' products, since a sum over a row takes longest. Without correction there is one step. `changes`:
+    room for J columns. On the way it asks for the state `soon`, which comes next, if it `asks`.
     """
-    row = row_of(tile)
-    K = width(row)
-    last = steps - 1
-    overlap = dot(token.k, token.q)
-    for i in range(0, V, height(tile)):
+    row, column = row_of(tile), column_of(tile)
+    K, R, last = width(row), height(tile), steps - 1
+    stride, step, high = K * FLOAT_BYTES, steps * FLOAT_BYTES, R * FLOAT_BYTES
+    overlaps, overlap = token.inner + last * stride, dot(token.k, token.q)
+    for i in range(0, V, R):
         if asks and K <= SHORT:
             prefetch_state(soon, i * K, tile)
         elif asks:
             prefetch_state_far(soon, i * K, tile)
-        state = times_row(load_state(old, i * K, tile), token.alpha)
+        state, v = times_row(load_state(old, i * K, tile), token.alpha), token.v + i * FLOAT_BYTES
+        read, recalled = dots(state, token.q), column
         for j in range(last):
-            k = load(token.inner + j * K * FLOAT_BYTES, 0, row)
+            store(changes + j * high, 0, dots(state, load(token.inner + j * stride, 0, row)))
+        if corrects:
+            recalled = dots(state, token.k)
+        for j in range(last):
+            before = load(changes + j * high, 0, column)
+            for earlier in range(j):
+                product = load_scalar(overlaps + earlier * step + j * FLOAT_BYTES)
+                before = plus_scaled(before, product, load(changes + earlier * high, 0, column))
             beta = load_scalar(token.beta + j * FLOAT_BYTES)
-            state = plus_outer(state, correction(state, k, token.v + (j * V + i) * FLOAT_BYTES, beta, corrects), k)
+            update = correction(before, v + j * V * FLOAT_BYTES, beta, corrects)
+            store(changes + j * high, 0, update)
+            read = plus_scaled(read, load_scalar(overlaps + j * step), update)
+            recalled = plus_scaled(recalled, load_scalar(overlaps + j * step + last * FLOAT_BYTES), update)
+            state = plus_outer(state, update, load(token.inner + j * stride, 0, row))
         beta = load_scalar(token.beta + last * FLOAT_BYTES)
-        update = correction(state, token.k, token.v + (last * V + i) * FLOAT_BYTES, beta, corrects)
-        store(y + i * FLOAT_BYTES, 0, plus_scaled(dots(state, token.q), overlap, update))
+        update = correction(recalled, v + last * V * FLOAT_BYTES, beta, corrects)
+        store(y + i * FLOAT_BYTES, 0, plus_scaled(read, overlap, update))
         store_state(new, i * K, plus_outer(state, update, token.k))
