@@ -55,7 +55,7 @@ def step_kernel(form: Form, state: str, J: int, K: int, R: int) -> Callable[...,
     """The step on pools of a form of states, compiled for J keys of K channels."""
     sources = fingerprint(__file__, token_file.__file__)
     decays, corrects = form.decay is not Decay.NONE, form.corrects
-    D, room, changed = factors(form, K), room_floats(J, K), J * R
+    D, room = factors(form, K), room_floats(J, K, R)
     # Longer states come by themselves if they follow one another in memory.
     both, short = 2 * room, K <= SHORT
     inputs, rows, slots = types.UniTuple(view_type(2), 5), view_type(3), view_type(1)  # type: ignore[no-untyped-call]
@@ -78,7 +78,7 @@ def step_kernel(form: Form, state: str, J: int, K: int, R: int) -> Callable[...,
             end: Any = min(first + GROUP, B * H)
             parts = q_BHK, k_BHJK, v_BHJV, log_decay_BHD, beta_BHJ
             # Two tokens at a time: one is got ready while the one before it is still being worked on.
-            rooms, changes = reserve(both), reserve(changed)
+            rooms = reserve(both)
             soon = told_at(parts, first, H, rooms, normalize, decays, J, tile, some)
             for cell in range(first, end):
                 token = soon
@@ -96,8 +96,7 @@ def step_kernel(form: Form, state: str, J: int, K: int, R: int) -> Callable[...,
                 noise = slot_at(noise_B, b)
                 advance(
                     token, state_at(state, pool_NHS, read, h, S, noise), state_at(state, pool_NHS, write, h, S, noise),
-                    state_at(state, pool_NHS, ahead, h_ahead, S, noise), asks, at(y_BHV, b, h), V, corrects, J, changes,
-                    tile,
+                    state_at(state, pool_NHS, ahead, h_ahead, S, noise), asks, at(y_BHV, b, h), V, corrects, J, tile,
                 )  # fmt: skip
 
     return kernel

@@ -71,7 +71,7 @@ def forward_kernel(form: Form, J: int, K: int, R: int) -> Callable[..., None]:
     """The forward, compiled for J keys of K channels. The last argument is the first state and becomes the last."""
     sources = fingerprint(__file__, token.__file__)
     decays, corrects = form.decay is not Decay.NONE, form.corrects
-    D, room, changed, marked = factors(form, K), room_floats(J, K), J * R, stride(J)
+    D, room, marked = factors(form, K), room_floats(J, K, R), stride(J)
     inputs, rows, states = types.UniTuple(view_type(3), 5), view_type(4), view_type(3)  # type: ignore[no-untyped-call]
 
     @njit(
@@ -95,8 +95,6 @@ def forward_kernel(form: Form, J: int, K: int, R: int) -> Callable[..., None]:
                     at(q_BTHK, b, t, h), at(k_BTHJK, b, t, h), at(v_BTHJV, b, t, h), at(log_decay_BTHD, b, t, h),
                     at(beta_BTHJ, b, t, h), reserve(room), normalize, decays, J, tile, zeros(1, D),
                 )  # fmt: skip
-                advance(
-                    told, state, state, state, False, at(y_BTHV, b, t, h), V, corrects, J, reserve(changed), tile,
-                )  # fmt: skip
+                advance(told, state, state, state, False, at(y_BTHV, b, t, h), V, corrects, J, tile)
 
     return kernel

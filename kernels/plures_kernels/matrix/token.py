@@ -54,9 +54,9 @@ class Token(NamedTuple):
     beta: Any
 
 
-def room_floats(J: int, K: int) -> int:
-    """What a token needs to lay out; never none."""
-    return (J - 1) * (K + J) or 1
+def room_floats(J: int, K: int, R: int) -> int:
+    """What a token needs to lay out, and behind that a column for each step before the last; never none."""
+    return (J - 1) * (K + J + R) or 1
 
 
 @njit(forceinline=True)
@@ -100,19 +100,19 @@ def correction(recalled: Any, v: Any, beta: Any, corrects: bool) -> Any:
 
 @njit(forceinline=True)
 def advance(
-    token: Any, old: Any, new: Any, soon: Any, asks: bool, y: Any, V: Any, corrects: bool, steps: int, changes: Any,
-    tile: Any,
-) -> None:  # fmt: skip
+    token: Any, old: Any, new: Any, soon: Any, asks: bool, y: Any, V: Any, corrects: bool, steps: int, tile: Any
+) -> None:
     """One token of one head, from the state `old` to `new` (they may be one); what is read goes to the address y.
 
     All that is recalled is recalled at once, from the state before any inner step; what the steps change of it follows
-    from their keys' products, since a sum over a row takes longest. Without correction there is one step. `changes`:
-    room for J columns. On the way it asks for the state `soon`, which comes next, if it `asks`.
+    from their keys' products, since a sum over a row takes longest. Without correction there is one step. On the way it
+    asks for the state `soon`, which comes next, if it `asks`.
     """
     row, column = row_of(tile), column_of(tile)
     K, R, last = width(row), height(tile), steps - 1
     stride, step, high = K * FLOAT_BYTES, steps * FLOAT_BYTES, R * FLOAT_BYTES
     overlaps, overlap = token.inner + last * stride, dot(token.k, token.q)
+    changes = overlaps + last * step
     for i in range(0, V, R):
         if asks and K <= SHORT:
             prefetch_state(soon, i * K, tile)
