@@ -60,6 +60,17 @@ async def test_tenants_get_equal_shares_in_items(store: QueueStore) -> None:
     assert set((await leased(store, 60))[12:]) == set(b"A")
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 8])
+async def test_a_lease_takes_what_leases_of_one_would(store: QueueStore, at_once: int) -> None:
+    """Of two who were served alike, the name decides, also within one lease."""
+    await put(store, b"first", tenant="a")
+    assert await leased(store, 1) == b"first"
+    for name in (b"a", b"b"):
+        for number in range(4):
+            await put(store, name, tenant=name.decode(), ttl_ms=number + 10**6)
+    assert b"".join([await leased(store, at_once) for _ in range(8)]) == b"babababa"
+
+
 async def test_who_comes_late_neither_catches_up_nor_is_behind(store: QueueStore) -> None:
     for number in range(40):
         await put(store, b"a", tenant="a", ttl_ms=number + 10**6)

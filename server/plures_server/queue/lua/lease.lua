@@ -31,12 +31,17 @@ local function next_of(tenant, most)
 end
 
 -- Fair queueing by start times (Goyal, Vin & Cheng 1996): who was served least is next, and pays by the item.
+-- Equals go by name, as they are stored: a lease of two chunks takes what two leases of one would.
+local function goes_before(a, b)
+  return a.time < b.time or a.time == b.time and a.tenant < b.tenant
+end
+
 local flows, ids = {}, {}
 local served = call('ZRANGE', tenants, 0, -1, 'WITHSCORES')
 for i = 1, #served, 2 do flows[#flows + 1] = {tenant = served[i], time = tonumber(served[i + 1]), at = 0} end
 while #ids < wanted and #flows > 0 do
   local least = 1
-  for i = 2, #flows do if flows[i].time < flows[least].time then least = i end end
+  for i = 2, #flows do if goes_before(flows[i], flows[least]) then least = i end end
   local flow = flows[least]
   flow.next = flow.next or next_of(flow.tenant, wanted - #ids)
   flow.at = flow.at + 1
