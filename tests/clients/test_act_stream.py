@@ -138,6 +138,26 @@ async def test_a_server_that_ends_the_stream_early_leaves_nobody_waiting(acting)
             await asyncio.wait_for(stream.act(0, observation=[0]), 5)
 
 
+@pytest.mark.parametrize("ends", ["refused", "without a word"])
+async def test_a_stream_that_ends_under_a_write_says_what_the_server_said(acting, ends):
+    """And not what gRPC puts in its place: it reports a failed write before, or over, the server's status."""
+
+    def end(requests, context):
+        if ends == "refused":
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "no token came")
+        yield from ()
+
+    address = acting(end)
+    told = set()
+    for _ in range(200):
+        async with AsyncClient(address) as client, client.cohort("joe").act_stream(window=4) as stream:
+            steps = (stream.act(range(2**14), observation=range(2**14)) for _ in range(4))
+            told |= {str(outcome) for outcome in await asyncio.gather(*steps, return_exceptions=True)}
+
+    said = {"refused": "no token came", "without a word": f"the server at {address} ended the stream; open it again"}
+    assert told == {said[ends]}
+
+
 async def test_an_answer_that_breaks_the_contract_is_not_believed(acting):
     def wrong(requests, context):
         for request in requests:

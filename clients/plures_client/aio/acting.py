@@ -15,8 +15,9 @@ from ..errors import InvalidArgument, PluresClientError, Unavailable
 from ..names import full
 from ..ordinals import OrdinalsLike
 from ..results import ActResult
-from ..status import from_item_error, from_rpc_error
+from ..status import from_item_error
 from ..tensors import decode, encode
+from .ending import Ending
 from .wire import Wire
 
 MAX_AGENTS = 262_144
@@ -91,6 +92,7 @@ class AsyncActStream:
 
     async def __aenter__(self) -> Self:
         self._call = self._wire.to.agents.Act(timeout=self._timeout_s)
+        self._ending = Ending(self._call, self._wire.address)
         self._reader = asyncio.create_task(self._read())
         return self
 
@@ -147,9 +149,9 @@ class AsyncActStream:
         try:
             async for response in self._call:
                 self._settle(response)
-            self._end(Unavailable(f"the server at {self._wire.address} ended the stream; open it again"))
+            self._end(self._ending.early())
         except grpc.aio.AioRpcError as error:
-            self._end(from_rpc_error(error, self._wire.address))
+            self._end(await self._ending.why(error))
         except asyncio.CancelledError:
             self._end(Unavailable(f"the stream to {self._wire.address} was cancelled"))
 

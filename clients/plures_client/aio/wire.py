@@ -15,6 +15,7 @@ from plures.v1.task_pb2_grpc import TaskServiceStub
 from ..credentials import Credentials, Identified, trace_headers
 from ..errors import DeadlineExceeded, FailedPrecondition
 from ..status import from_rpc_error
+from .ending import Ending
 
 if TYPE_CHECKING:
     from plures.v1.agent_pb2_grpc import AgentServiceAsyncStub
@@ -132,11 +133,12 @@ class Wire:
         self, call: "grpc.aio.StreamUnaryCall[Request, Response]", requests: AsyncIterator[Request]
     ) -> Response:
         """The answer to a stream of requests, which ends early when the server answers early."""
+        ending = Ending(call, self.address)
         try:
             await _send(call, requests)
             return await call
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, self.address) from error
+            raise await ending.why(error) from error
         finally:
             call.cancel()
 
